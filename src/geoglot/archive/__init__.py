@@ -1,0 +1,1 @@
+"""The archive on disk: shards, catalogue, ingest and search."""

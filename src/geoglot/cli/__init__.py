@@ -1,0 +1,1 @@
+"""Command line: parse, call the api, show. One command, one file."""

@@ -1,0 +1,1 @@
+"""Records, errors, the plug-in registry, run folders and seeds. NumPy only."""

@@ -1,0 +1,1 @@
+"""Training loop, prediction, evaluation of saved predictions, checkpoints and export."""

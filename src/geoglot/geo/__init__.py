@@ -1,0 +1,1 @@
+"""Safe opening of users' files, tiling, stretch, footprints and georeferenced writing."""

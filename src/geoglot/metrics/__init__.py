@@ -1,0 +1,1 @@
+"""Pure functions of arrays: ranking metrics and their intervals. NumPy only."""

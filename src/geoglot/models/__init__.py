@@ -1,0 +1,1 @@
+"""Model bundles: load, run with ONNX Runtime, describe. The shipped bundle lies here."""

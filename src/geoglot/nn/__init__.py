@@ -1,0 +1,1 @@
+"""Mathematics with no paper's name."""

@@ -1,0 +1,1 @@
+"""Published experiments as frozen Python values: method, data and hyper-parameters."""

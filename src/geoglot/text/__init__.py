@@ -1,0 +1,1 @@
+"""Tokenizers, normalisation (Arabic too) and language detection."""
