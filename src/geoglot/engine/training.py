@@ -57,7 +57,7 @@ def build_model(recipe: Recipe, data: PairData, tokenizer: Tokenizer) -> nn.Modu
         }
     )
     model: nn.Module = module.Model(config)
-    model.sentences_of_item.copy_(torch.from_numpy(data.sentences_of_item))  # type: ignore[operator, union-attr]
+    model.sentences_of_item.copy_(torch.from_numpy(data.sentences_of_item))  # type: ignore[operator]
     return model
 
 
