@@ -28,11 +28,9 @@ _WORDS: Final[dict[str, frozenset[str]]] = {
     ),
 }
 _ENDINGS: Final[dict[str, re.Pattern[str]]] = {
-    "en": re.compile(r"(ing|ed|th|ly|ght|ck|wn|sh)$|w|^th|y$"),
+    "en": re.compile(r"(ing|ed|th|ly|ght|ck|wn|sh|ial|ean)$|w|^th|y$|ea"),
     "fr": re.compile(r"(eau|eaux|aux|ent|eux|euse|que|ée|és|ées|oir|age|ment|oire|elle|tte)$|[çœêûîèàù]|ou"),
-    "it": re.compile(
-        r"(zione|zioni|ello|elli|ezza|aggio|aggi|etto|etti|ato|ata|ati|ate|oni|one|io|ia)$|cch|gli|[aio]$"
-    ),
+    "it": re.compile(r"(zione|zioni|ello|elli|ezza|aggio|aggi|etto|etti|ato|ata|ati|ate|oni|one|io|ia)$|cch|gli|[io]$"),
 }
 _ARABIC = re.compile("[\u0600-\u06ff]")
 _LETTERS = re.compile(r"[^\W\d_]+")
