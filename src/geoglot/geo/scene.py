@@ -1,0 +1,196 @@
+"""What a raster says of itself: bands, place, time; and its pixels in windows, at any level."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoglot.core.errors import SourceError
+from geoglot.core.records import Window
+from geoglot.geo.acquisition import tag_time
+from geoglot.geo.bands import BandChoice, choose_bands
+from geoglot.geo.footprint import ControlPoint, Locator
+from geoglot.geo.mask import valid_by_value
+from geoglot.geo.stretch import Stretch, fit_stretch
+
+if TYPE_CHECKING:
+    import rasterio
+
+_SAMPLE_PIXELS = 1 << 20
+_SAMPLE_GRID = 5
+_SAMPLE_SIDE = 256
+_LARGEST_BLOCK_BYTES = 1 << 30
+_TALLEST_ALIGNED_BLOCK = 1024
+
+
+class Scene:
+    """An open raster with its band choice and stretch.
+
+    Args:
+        dataset: Open rasterio dataset.
+        subject: The file, for errors.
+        bands: Band numbers given by the user.
+
+    Raises:
+        SourceError: A pixel type or block that cannot be read, or bands that the file does not have.
+    """
+
+    def __init__(self, dataset: rasterio.DatasetReader, *, subject: object, bands: tuple[int, ...] | None) -> None:
+        self._dataset = dataset
+        self.subject = subject
+        self.width, self.height = int(dataset.width), int(dataset.height)
+        interpretations = [band.name for band in dataset.colorinterp]
+        self.choice: BandChoice = choose_bands(interpretations, dataset.descriptions, wanted=bands, subject=subject)
+        self.dtype = self._pixel_type()
+        self._nodata = [dataset.nodatavals[band - 1] for band in self.choice.colours]
+        self._palette = self._read_palette() if self.choice.is_palette else None
+        flags = dataset.mask_flag_enums[self.choice.colours[0] - 1]
+        self._has_mask = "per_dataset" in [flag.name for flag in flags] and self.choice.alpha is None
+        self._stretch: Stretch | None = None
+        self.block_height, self.block_width = (int(side) for side in dataset.block_shapes[0])
+        self._check_block()
+
+    def _pixel_type(self) -> np.dtype[Any]:
+        names = {self._dataset.dtypes[band - 1] for band in self.choice.colours}
+        name = names.pop()
+        if names or name.startswith("complex"):
+            cause = f"has pixels of type {', '.join(sorted({name, *names}))}"
+            remedy = "convert it to one real pixel type"
+            raise SourceError(self.subject, cause=cause, remedy=remedy, stage="describe")
+        dtype: np.dtype[Any] = np.dtype(name)
+        return dtype
+
+    def _check_block(self) -> None:
+        """A block is decoded as a whole: refuse one that no machine wants to hold."""
+        together = self._dataset.count if str(self._dataset.profile.get("interleave")) == "pixel" else 1
+        size = self.block_height * self.block_width * self.dtype.itemsize * together
+        if size > _LARGEST_BLOCK_BYTES:
+            cause = f"has blocks of {self.block_width} x {self.block_height} pixels ({size / 2**30:.1f} GiB each)"
+            remedy = "tile it, for example with gdal_translate -co TILED=YES"
+            raise SourceError(self.subject, cause=cause, remedy=remedy, stage="describe")
+
+    def _read_palette(self) -> NDArray[np.uint8]:
+        """(2**bits, 4) red, green, blue, alpha."""
+        table = np.zeros((1 << (8 * self.dtype.itemsize), 4), np.uint8)
+        for entry, colour in self._dataset.colormap(self.choice.colours[0]).items():
+            if 0 <= entry < len(table):
+                table[entry] = colour
+        return table
+
+    @property
+    def band_count(self) -> int:
+        """Bands in the file, alpha included."""
+        return int(self._dataset.count)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the pixels that :meth:`read` gives: 1 (grey) or 3."""
+        return 3 if self.choice.is_palette else len(self.choice.colours)
+
+    @property
+    def aligned_rows(self) -> int:
+        """Rows that are decoded together, 1 where aligning to them would need too much memory."""
+        return self.block_height if self.block_height <= _TALLEST_ALIGNED_BLOCK else 1
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Rough working memory for a pixel on its way to 8 bits."""
+        copies = 1 if self.dtype == np.uint8 else 4
+        return self.channels * (1 + copies * self.dtype.itemsize) + 4
+
+    def locator(self) -> Locator | None:
+        """From pixels to places; ``None`` where the file does not say, or says something unusable."""
+        points, points_crs = self._dataset.gcps
+        transform = self._dataset.transform
+        try:
+            if self._dataset.crs is not None and not transform.is_identity:
+                return Locator(self._dataset.crs.to_wkt(), tuple(transform)[:6])
+            if points and points_crs is not None:
+                controls = [ControlPoint(column=p.col, row=p.row, x=p.x, y=p.y) for p in points]
+                return Locator(points_crs.to_wkt(), control_points=controls)
+        except ValueError:
+            return None
+        return None
+
+    def embedded_time(self) -> datetime | None:
+        """The acquisition time in the file's own tags."""
+        tags = {**self._dataset.tags(), **self._dataset.tags(ns="EXIF"), **self._dataset.tags(ns="IMAGERY")}
+        return tag_time(tags)
+
+    def prepare(self) -> None:
+        """Fit the stretch to a sample of the scene. Call once, before :meth:`read`."""
+        if self._palette is not None:
+            return
+        samples, masks = [], []
+        for window, shape in self._sample_windows():
+            raw, valid = self._raw(window, shape, nearest=True)
+            samples.append(raw.reshape(-1, raw.shape[-1]))
+            masks.append(np.ones(len(samples[-1]), bool) if valid is None else valid.reshape(-1))
+        self._stretch = fit_stretch(np.concatenate(samples), np.concatenate(masks))
+
+    def _sample_windows(self) -> list[tuple[Window, tuple[int, int]]]:
+        """Windows that stand for the scene, with the shape to read each in: an overview, all, or a grid of blocks."""
+        whole = Window(0, 0, self.width, self.height)
+        factors = [
+            f for f in self._dataset.overviews(self.choice.colours[0]) if max(self.width, self.height) // f >= 256
+        ]
+        for factor in (1, *sorted(factors)):
+            width, height = -(-self.width // factor), -(-self.height // factor)
+            if width * height <= _SAMPLE_PIXELS:
+                return [(whole, (height, width))]
+        width, height = min(self.width, _SAMPLE_SIDE), min(self.height, _SAMPLE_SIDE)
+        columns = np.unique(np.linspace(0, self.width - width, _SAMPLE_GRID).astype(int) // width * width)
+        rows = np.unique(np.linspace(0, self.height - height, _SAMPLE_GRID).astype(int) // height * height)
+        return [(Window(int(c), int(r), width, height), (height, width)) for r in rows for c in columns]
+
+    def read_into(self, window: Window, out: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+        """Read a window as 8-bit colours.
+
+        Args:
+            window: Full-resolution pixels.
+            out: (H, W, channels) to fill; a smaller shape than the window's reads it reduced (from overviews).
+
+        Returns:
+            (H, W) where there is data, or ``None`` where there is everywhere.
+
+        Raises:
+            rasterio.errors.RasterioIOError: The file is damaged there.
+        """
+        shape = (out.shape[0], out.shape[1])
+        direct = out if self.dtype == np.uint8 and self._stretch is None and self._palette is None else None
+        raw, valid = self._raw(window, shape, nearest=self._palette is not None, out=direct)
+        if self._palette is not None:
+            entries = self._palette[np.minimum(raw[..., 0], len(self._palette) - 1)]
+            out[...] = entries[..., :3]
+            opaque: NDArray[np.bool_] = entries[..., 3] > 0
+            return opaque if valid is None else valid & opaque
+        if direct is None:
+            out[...] = self._stretch(raw) if self._stretch else raw
+        return valid
+
+    def _raw(
+        self, window: Window, shape: tuple[int, int], *, nearest: bool, out: NDArray[Any] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """Pixels in the file's own type, (H, W, C), and where they are valid."""
+        from rasterio.enums import Resampling
+        from rasterio.windows import Window as RasterWindow
+
+        bands = list(self.choice.colours)
+        how = {
+            "window": RasterWindow(*window),
+            "resampling": Resampling.nearest if nearest else Resampling.average,
+        }
+        raw = np.empty((*shape, len(bands)), self.dtype) if out is None else out
+        self._dataset.read(bands, out=raw.transpose(2, 0, 1), **how)
+        valid = valid_by_value(raw, self._nodata)
+        extra = None
+        if self.choice.alpha is not None:
+            extra = self._dataset.read(self.choice.alpha, out_shape=shape, **how) > 0
+        elif self._has_mask:
+            extra = self._dataset.read_masks(bands[0], out_shape=shape, window=how["window"]) > 0
+        if extra is not None:
+            valid = extra if valid is None else valid & extra
+        return raw, valid
