@@ -249,11 +249,10 @@ class _Child:
         self._say(config)
 
     def _say(self, header: Header) -> None:
-        try:
+        # A dead child is noticed by its answers, in their order: those it gave before its end still count.
+        with contextlib.suppress(OSError):
             write_frame(self._requests, header)
             self._requests.flush()
-        except OSError as error:
-            raise self._lost() from error
 
     def ask(self, request: _Request) -> None:
         """Send one request."""
@@ -284,7 +283,7 @@ class _Child:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             self.kill()
-            code = -9
+            return _ChildLostError("made the decoder talk nonsense", working_on=self._started)
         names = {-4: "illegal instruction", -6: "abort", -7: "bus error", -9: "killed", -11: "segmentation fault"}
         if code == -24:
             cause = "kept the decoder busy without end"

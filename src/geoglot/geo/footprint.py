@@ -98,7 +98,8 @@ class Locator:
                 raise ValueError("the geotransform is not invertible")
             self._to_plane: _Affine | _Polynomial = _Affine(a, b, c, d, e, f)
         else:
-            self._to_plane = _Polynomial(control_points, turn=360 / self._degrees_per_unit or None)
+            turn = 360 / self._degrees_per_unit if self._degrees_per_unit else None
+            self._to_plane = _Polynomial(control_points, turn=turn)
 
     @property
     def name(self) -> str:

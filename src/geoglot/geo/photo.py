@@ -30,7 +30,9 @@ _GPS_HALF_SIDE_DEGREES = 1e-5
 _DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
-def read_photo(source: Identified, asked_for: Path, root: Path | None, options: ReadOptions) -> list[Any]:
+def read_photo(
+    source: Identified, asked_for: Path, root: Path | None, options: ReadOptions
+) -> list[SourceInfo | TileBatch]:
     """Read a photo: what it is, and its one tile.
 
     The declared size is checked before a pixel is read. EXIF orientation is applied, so width, height and window
@@ -47,14 +49,18 @@ def read_photo(source: Identified, asked_for: Path, root: Path | None, options: 
         A :class:`SourceInfo` and a :class:`TileBatch` (left out where the picture is fully transparent).
 
     Raises:
-        SourceError: Too many pixels, truncated, damaged.
+        SourceError: Too many pixels, or no such picture. What Pillow raises on damaged files comes through as it is.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     Image.MAX_IMAGE_PIXELS = None  # the limit is ours, below: Pillow's would only warn
     with source.path.open("rb") as file, warnings.catch_warnings():
         warnings.simplefilter("error")
-        image = Image.open(file, formats=[source.driver])
+        try:
+            image = Image.open(file, formats=[source.driver])
+        except UnidentifiedImageError as error:
+            cause = f"begins like a {source.driver} but is none"
+            raise SourceError(asked_for, cause=cause, remedy="copy the file again", stage="open") from error
         width, height = image.size
         if width * height > options.max_pixels_photo:
             cause = f"declares {width} x {height} pixels, more than {options.max_pixels_photo:,}"

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from geoglot.core.records import Bounds, Tile
+from geoglot.core.records import Tile
 from geoglot.geo.acquisition import acquisition_time
-from geoglot.geo.footprint import Locator, Placed, locate
+from geoglot.geo.footprint import Locator, locate
 from geoglot.geo.mask import fill_invalid
 from geoglot.geo.opening import GDAL_SETTINGS, Identified, identify, open_raster
 from geoglot.geo.photo import read_photo
@@ -57,7 +57,7 @@ def _read_scene(
     import rasterio
 
     with rasterio.Env(**GDAL_SETTINGS), open_raster(source) as dataset:
-        scene = Scene(dataset, subject=path, bands=options.bands)
+        scene = Scene(dataset, subject=path, bands=options.bands, file_bytes=source.size)
         levels = plan(scene.width, scene.height, tile=options.tile, overlap=options.overlap, levels=options.levels)
         locator = scene.locator()
         whole = np.array([[0, 0, scene.width, scene.height]])
@@ -120,33 +120,41 @@ def _tiles_of_level(
         slab = max(1, _PLACED_AT_ONCE // len(columns))
         for first in range(0, len(level.rows), slab):
             rows = level.rows[first : first + slab]
-            windows = [
-                level.window(column, row, level.tile_width, level.tile_height) for row in rows for column in columns
-            ]
-            placed = locate(locator, np.array(windows)) if locator else None
-            for number, window in enumerate(windows):
-                row, column = rows[number // len(columns)], columns[number % len(columns)]
-                if number % len(columns) == 0:
+            slots = [(row, column) for row in rows for column in columns]
+            placed: _Places | None = None  # worked out only where a slab holds data
+            for number, (row, column) in enumerate(slots):
+                if column == columns[0]:
                     strip.advance(row)
                     progress()
-                pixels = fill_invalid(*strip.cut(column))
-                if pixels is not None:
-                    footprint, bounds, gsd_m = _place(placed, number, level)
-                    tile = Tile(
-                        window=window,
-                        level=level.level,
-                        footprint=footprint,
-                        bounds=bounds,
-                        gsd_m=gsd_m,
-                        time=info.time,
-                    )
-                    yield tile, pixels if scene.channels == 3 else np.repeat(pixels, 3, axis=2)
+                pixels = None if strip.is_empty else fill_invalid(*strip.cut(column))
+                if pixels is None:
+                    continue
+                placed = placed or _Places(locator, level, slots)
+                tile = placed.tile(number, info)
+                yield tile, pixels if scene.channels == 3 else np.repeat(pixels, 3, axis=2)
 
 
-def _place(placed: Placed | None, number: int, level: Level) -> tuple[bytes | None, Bounds | None, float | None]:
-    if placed is None or placed.footprints[number] is None:
-        return None, None, None
-    return placed.footprints[number], placed.bounds[number], float(placed.gsd_m[number]) * level.scale
+class _Places:
+    """Where the tiles of a slab lie, all worked out in one go."""
+
+    def __init__(self, locator: Locator | None, level: Level, slots: list[tuple[int, int]]) -> None:
+        self._level = level
+        self._windows = [level.window(column, row, level.tile_width, level.tile_height) for row, column in slots]
+        self._placed = locate(locator, np.array(self._windows)) if locator else None
+
+    def tile(self, number: int, info: SourceInfo) -> Tile:
+        """The tile of one slot."""
+        window, level = self._windows[number], self._level
+        if self._placed is None or self._placed.footprints[number] is None:
+            return Tile(window=window, level=level.level, time=info.time)
+        return Tile(
+            window=window,
+            level=level.level,
+            footprint=self._placed.footprints[number],
+            bounds=self._placed.bounds[number],
+            gsd_m=float(self._placed.gsd_m[number]) * level.scale,
+            time=info.time,
+        )
 
 
 def _column_chunks(scene: Scene, level: Level) -> Iterator[tuple[int, ...]]:
@@ -175,7 +183,7 @@ class _Strip:
         capacity = min(level.tile_height + scene.aligned_rows, self._level_height)
         self._pixels = np.empty((capacity, self._width, scene.channels), np.uint8)
         self._valid = np.ones(self._pixels.shape[:2], bool)
-        self._all_valid = True
+        self._all_valid = self._any_valid = True
         self._top = self._bottom = level.rows[0]
 
     def advance(self, row: int) -> None:
@@ -194,14 +202,21 @@ class _Strip:
             self._read(keep, self._bottom, end - self._bottom)
             self._bottom = end
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no pixel that is held has data."""
+        return not self._all_valid and not self._any_valid
+
     def _read(self, position: int, row: int, height: int) -> None:
         window = self._level.window(self._left, row, self._width, height)
         valid = self._scene.read_into(window, self._pixels[position : position + height])
         if valid is not None:
             self._valid[position : position + height] = valid
             self._all_valid = False
+            self._any_valid = bool(self._valid[: position + height].any())
         elif not self._all_valid:
             self._valid[position : position + height] = True
+            self._any_valid = True
 
     def cut(self, column: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
         """The tile that starts at a level column, and where it is valid."""

@@ -24,6 +24,7 @@ _SAMPLE_GRID = 5
 _SAMPLE_SIDE = 256
 _LARGEST_BLOCK_BYTES = 1 << 30
 _TALLEST_ALIGNED_BLOCK = 1024
+_SPARSE_FROM = 100
 
 
 class Scene:
@@ -33,12 +34,20 @@ class Scene:
         dataset: Open rasterio dataset.
         subject: The file, for errors.
         bands: Band numbers given by the user.
+        file_bytes: Size of the file: one much smaller than its pixels may leave out blocks, which hold no data then.
 
     Raises:
         SourceError: A pixel type or block that cannot be read, or bands that the file does not have.
     """
 
-    def __init__(self, dataset: rasterio.DatasetReader, *, subject: object, bands: tuple[int, ...] | None) -> None:
+    def __init__(
+        self,
+        dataset: rasterio.DatasetReader,
+        *,
+        subject: object,
+        bands: tuple[int, ...] | None = None,
+        file_bytes: int = 1 << 62,
+    ) -> None:
         self._dataset = dataset
         self.subject = subject
         self.width, self.height = int(dataset.width), int(dataset.height)
@@ -52,6 +61,8 @@ class Scene:
         self._stretch: Stretch | None = None
         self.block_height, self.block_width = (int(side) for side in dataset.block_shapes[0])
         self._check_block()
+        raw_bytes = self.width * self.height * dataset.count * self.dtype.itemsize
+        self._may_be_sparse = dataset.driver == "GTiff" and raw_bytes > _SPARSE_FROM * file_bytes
 
     def _pixel_type(self) -> np.dtype[Any]:
         names = {self._dataset.dtypes[band - 1] for band in self.choice.colours}
@@ -160,6 +171,10 @@ class Scene:
             rasterio.errors.RasterioIOError: The file is damaged there.
         """
         shape = (out.shape[0], out.shape[1])
+        stored = self._stored(window) if self._may_be_sparse else None
+        if stored is not None and not stored.any():
+            out[...] = 0
+            return np.zeros(shape, bool)
         direct = out if self.dtype == np.uint8 and self._stretch is None and self._palette is None else None
         raw, valid = self._raw(window, shape, nearest=self._palette is not None, out=direct)
         if self._palette is not None:
@@ -169,7 +184,25 @@ class Scene:
             return opaque if valid is None else valid & opaque
         if direct is None:
             out[...] = self._stretch(raw) if self._stretch else raw
+        if stored is not None and not stored.all() and shape == (window.height, window.width):
+            present = self._per_pixel(stored, window)
+            return present if valid is None else valid & present
         return valid
+
+    def _stored(self, window: Window) -> NDArray[np.bool_]:
+        """Which of a window's blocks a sparse file really has, (block rows, block columns)."""
+        rows = range(window.row // self.block_height, -(-(window.row + window.height) // self.block_height))
+        columns = range(window.column // self.block_width, -(-(window.column + window.width) // self.block_width))
+        band = self.choice.colours[0]
+        ask = self._dataset.get_tag_item
+        return np.array(
+            [[ask(f"BLOCK_OFFSET_{c}_{r}", "TIFF", bidx=band) is not None for c in columns] for r in rows], bool
+        )
+
+    def _per_pixel(self, stored: NDArray[np.bool_], window: Window) -> NDArray[np.bool_]:
+        top, left = window.row % self.block_height, window.column % self.block_width
+        whole = stored.repeat(self.block_height, axis=0).repeat(self.block_width, axis=1)
+        return whole[top : top + window.height, left : left + window.width]
 
     def _raw(
         self, window: Window, shape: tuple[int, int], *, nearest: bool, out: NDArray[Any] | None = None
