@@ -71,7 +71,7 @@ def test_every_cut_of_a_photo_and_of_a_scene_is_noticed(tmp_path):
             paths.append(tmp_path / f"{share:.3f}-{source.name}")
             paths[-1].write_bytes(data[: int(len(data) * share)])
     with Decoder(ReadOptions(side=32)) as decoder:
-        answered = {path: item for path, item in decoder.read_many(paths)}
+        answered = dict(decoder.read_many(paths))
     not_noticed = [path.name for path in paths if not isinstance(answered[path], SourceError)]
     assert not_noticed == []
 

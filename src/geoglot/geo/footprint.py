@@ -249,7 +249,9 @@ def _rings(locator: Locator, windows: Floats, segments: int) -> Floats:
     longitude, latitude = locator(column.ravel(), row.ravel())
     longitude, latitude = longitude.reshape(column.shape), latitude.reshape(column.shape)
     if not locator.is_geographic:
-        longitude[:, 1:] = longitude[:, :1] + np.cumsum(_wrapped(np.diff(longitude, axis=1)), axis=1)
+        # Whole turns only, so that the last point stays exactly the first.
+        with np.errstate(invalid="ignore"):
+            longitude[:, 1:] -= 360 * np.cumsum(np.round(np.diff(longitude, axis=1) / 360), axis=1)
     return np.stack([longitude, latitude], axis=-1)
 
 
