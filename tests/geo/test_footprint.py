@@ -139,7 +139,7 @@ def test_utm_1_across_180():
     assert placed.bounds[0].crosses_antimeridian
     shape = shapely.from_wkb(placed.footprints[0])
     turned = shapely.union_all(
-        [shapely.transform(p, lambda c: np.where(c < [0, -90], c + [360, 0], c)) for p in shape.geoms]
+        [shapely.transform(p, lambda c: c + (c < [0, -90]) * np.array([360, 0])) for p in shape.geoms]
     )
     true = outline(crs, affine, window)
     true[:, 0] %= 360

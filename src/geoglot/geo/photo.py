@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _GPS_IFD, _EXIF_IFD, _ORIENTATION = 0x8825, 0x8769, 0x0112
+_DRAFT = 4  # a JPEG is decoded at no less than so many times the side that is wanted
 _GPS_HALF_SIDE_DEGREES = 1e-5
 _DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
@@ -56,6 +57,7 @@ def read_photo(
     Image.MAX_IMAGE_PIXELS = None  # the limit is ours, below: Pillow's would only warn
     with source.path.open("rb") as file, warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "Corrupt EXIF data")  # costs the position and the time, not the photo
         try:
             image = Image.open(file, formats=[source.driver])
         except UnidentifiedImageError as error:
@@ -67,7 +69,7 @@ def read_photo(
             remedy = "convert it to a tiled GeoTIFF, which is read in windows"
             raise SourceError(asked_for, cause=cause, remedy=remedy, stage="describe")
         band_count, dtype = len(image.getbands()), "uint16" if image.mode.startswith("I") else "uint8"
-        image.draft("RGB", (2 * options.side, 2 * options.side))
+        image.draft("RGB", (_DRAFT * options.side, _DRAFT * options.side))
         image.load()
         exif = read_exif(image)
         pixels, valid = _pixels(image, _orientation(exif))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _SAMPLE_PIXELS = 1 << 20
 _SAMPLE_GRID = 5
 _SAMPLE_SIDE = 256
+_MOST_SAMPLES = 400
+_ENOUGH_VALID_PIXELS = 20_000
 _LARGEST_BLOCK_BYTES = 1 << 30
 _TALLEST_ALIGNED_BLOCK = 1024
 _SPARSE_FROM = 100
@@ -132,30 +135,50 @@ class Scene:
         return tag_time(tags)
 
     def prepare(self) -> None:
-        """Fit the stretch to a sample of the scene. Call once, before :meth:`read`."""
+        """Fit the stretch to a sample of the scene. Call once, before :meth:`read_into`."""
         if self._palette is not None:
             return
-        samples, masks = [], []
-        for window, shape in self._sample_windows():
+        samples, masks, valid_pixels = [], [], 0
+        for number, (window, shape) in enumerate(self._sample_windows()):
+            if number >= _SAMPLE_GRID**2 and valid_pixels >= _ENOUGH_VALID_PIXELS:
+                break
             raw, valid = self._raw(window, shape, nearest=True)
             samples.append(raw.reshape(-1, raw.shape[-1]))
             masks.append(np.ones(len(samples[-1]), bool) if valid is None else valid.reshape(-1))
-        self._stretch = fit_stretch(np.concatenate(samples), np.concatenate(masks))
+            valid_pixels += int(np.count_nonzero(masks[-1]))
+        if samples:
+            self._stretch = fit_stretch(np.concatenate(samples), np.concatenate(masks))
 
-    def _sample_windows(self) -> list[tuple[Window, tuple[int, int]]]:
-        """Windows that stand for the scene, with the shape to read each in: an overview, all, or a grid of blocks."""
-        whole = Window(0, 0, self.width, self.height)
-        factors = [
-            f for f in self._dataset.overviews(self.choice.colours[0]) if max(self.width, self.height) // f >= 256
-        ]
-        for factor in (1, *sorted(factors)):
+    def _sample_windows(self) -> Iterator[tuple[Window, tuple[int, int]]]:
+        """Windows that stand for the scene, with the shape to read each in.
+
+        An overview, or all of a small scene. Else a grid of cells, and then more cells in an order without pattern:
+        they are needed only where the first ones hold hardly any data.
+        """
+        overviews = self._dataset.overviews(self.choice.colours[0])
+        for factor in (1, *sorted(f for f in overviews if max(self.width, self.height) // f >= _SAMPLE_SIDE)):
             width, height = -(-self.width // factor), -(-self.height // factor)
             if width * height <= _SAMPLE_PIXELS:
-                return [(whole, (height, width))]
-        width, height = min(self.width, _SAMPLE_SIDE), min(self.height, _SAMPLE_SIDE)
-        columns = np.unique(np.linspace(0, self.width - width, _SAMPLE_GRID).astype(int) // width * width)
-        rows = np.unique(np.linspace(0, self.height - height, _SAMPLE_GRID).astype(int) // height * height)
-        return [(Window(int(c), int(r), width, height), (height, width)) for r in rows for c in columns]
+                yield Window(0, 0, self.width, self.height), (height, width)
+                return
+        across, down = -(-self.width // _SAMPLE_SIDE), -(-self.height // _SAMPLE_SIDE)
+        columns = np.unique(np.linspace(0, across - 1, _SAMPLE_GRID).astype(int))
+        rows = np.unique(np.linspace(0, down - 1, _SAMPLE_GRID).astype(int))
+        grid = [int(row * across + column) for row in rows for column in columns]
+        others = np.random.default_rng(0).permutation(across * down)
+        given = 0
+        for cell in (*grid, *others.tolist()):
+            window = self._cell(cell % across, cell // across)
+            if self._may_be_sparse and not self._stored(window).any():
+                continue
+            yield window, (window.height, window.width)
+            given += 1
+            if given >= _MOST_SAMPLES:
+                return
+
+    def _cell(self, column: int, row: int) -> Window:
+        left, top = column * _SAMPLE_SIDE, row * _SAMPLE_SIDE
+        return Window(left, top, min(_SAMPLE_SIDE, self.width - left), min(_SAMPLE_SIDE, self.height - top))
 
     def read_into(self, window: Window, out: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
         """Read a window as 8-bit colours.

@@ -88,7 +88,10 @@ def fit_stretch(sample: NDArray[Any], valid: NDArray[np.bool_] | None = None) ->
         lit = sample.any(axis=1)
         sample = sample[lit] if lit.any() else sample
     if not len(sample):
-        return None if sample.dtype == np.uint8 else Stretch(low=np.zeros(bands), high=np.ones(bands))
+        if sample.dtype == np.uint8:
+            return None
+        top = 1.0 if sample.dtype.kind == "f" else float(np.iinfo(sample.dtype).max)
+        return Stretch(low=np.zeros(bands), high=np.full(bands, top))
     low, high = np.percentile(sample.astype(np.float64), [_LOW_PERCENT, _HIGH_PERCENT], axis=0)
     if sample.dtype == np.uint8 and high.max() >= _DARK_8_BIT:
         return None
