@@ -78,30 +78,31 @@ class FileSystem:
         Raises:
             ArchiveError: The disk is full or fails; nothing is left under `path`'s temporary name.
         """
-        written = self.write_unnamed(path, write)
         temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
-        with reporting(path, written.size):
-            self.rename(temporary, path)
-            self.flush_directory(path.parent)
+        try:
+            written = self.write_file(temporary, write)
+            with reporting(path, written.size):
+                self.rename(temporary, path)
+                self.flush_directory(path.parent)
+        except (ArchiveError, KeyboardInterrupt):
+            temporary.unlink(missing_ok=True)
+            raise
         return written
 
-    def write_unnamed(self, path: Path, write: Callable[[BinaryIO], None] | bytes) -> Written:
-        """Write and flush a file under its temporary name only."""
-        temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    def write_file(self, path: Path, write: Callable[[BinaryIO], None] | bytes) -> Written:
+        """Write a file in place and flush it; for files whose folder is renamed as a whole.
+
+        Raises:
+            ArchiveError: The disk is full or fails.
+        """
         sink: _Sink | None = None
-        try:
-            with reporting(path, lambda: sink.size if sink else 0), self.open(temporary) as file:
-                sink = _Sink(self, file)
-                if isinstance(write, bytes):
-                    sink.write(write)
-                else:
-                    write(sink)  # type: ignore[arg-type]  # a sink has what writers use of a file
-                self.flush(file)
-        except BaseException as error:
-            # A power loss in a test must not be tidied up behind its back: only ordinary failures and interrupts are.
-            if isinstance(error, (Exception, KeyboardInterrupt)):
-                temporary.unlink(missing_ok=True)
-            raise
+        with reporting(path, lambda: sink.size if sink else 0), self.open(path) as file:
+            sink = _Sink(self, file)
+            if isinstance(write, bytes):
+                sink.write(write)
+            else:
+                write(sink)  # type: ignore[arg-type]  # a sink has what writers use of a file
+            self.flush(file)
         return Written(size=sink.size, sha256=sink.sha256.hexdigest(), crc32=sink.crc32)
 
     def remove_tree(self, path: Path) -> None:

@@ -171,7 +171,7 @@ def refuse_newer(version: int, name: object) -> None:
         >>> refuse_newer(99, "A")
         Traceback (most recent call last):
         geoglot.core.errors.ArchiveError: A: is of format 99, this geoglot reads up to 1. Remedy: install a newer geoglot.
-    """
+    """  # noqa: E501 (one message, one line)
     if version > FORMAT:
         cause = f"is of format {version}, this geoglot reads up to {FORMAT}"
         raise ArchiveError(name, cause=cause, remedy="install a newer geoglot", stage="open")

@@ -121,9 +121,7 @@ def _geo_metadata(rows: Rows, located: NDArray[np.bool_]) -> dict[str, Any]:
         "covering": {"bbox": {leaf: ["bbox", leaf] for leaf in _BBOX}},
     }
     if located.any():
-        kinds = shapely.get_type_id(
-            shapely.from_wkb([rows.footprint(int(row)) for row in np.flatnonzero(located)])
-        )
+        kinds = shapely.get_type_id(shapely.from_wkb([rows.footprint(int(row)) for row in np.flatnonzero(located)]))
         names = {3: "Polygon", 6: "MultiPolygon"}
         column["geometry_types"] = sorted({names[int(kind)] for kind in np.unique(kinds) if int(kind) in names})
         west, south, east, north = rows.bounds[:, located]
