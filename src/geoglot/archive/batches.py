@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -225,10 +225,12 @@ class Batches:
         """
         while self._waiting:
             self._encode()
+        spoilt = {work.content for work in self._closing if work.error is not None}
+        for path, source in self._sources.items():
+            if source.content in spoilt:  # a copy of a file that went wrong after all
+                self._sources[path] = replace(source, state="failed")
         for work in self._closing:
             self._sources[work.path] = self._closed(work)
-            if work.error is not None:
-                self._contents.discard(str(work.content))
         current = self._current
         if current is not None and any(rows.sources[0][0] == current.content for rows in self._rows):
             self._sources[current.path] = self._source(current, "partial", kind=current.kind, time=current.time)
@@ -241,6 +243,7 @@ class Batches:
             self._replaced -= replaced
         self.finished += sum(work.error is None for work in self._closing)
         self._rows, self._row_count, self._sources, self._closing, self._forgotten = [], 0, {}, [], set()
+        self._contents = set()  # from here on the catalogue knows them
         self._oldest = time.monotonic()
 
     def _closed(self, work: Work) -> Source:

@@ -225,6 +225,7 @@ def split_polygon(mapping: Mapping[str, Any]) -> BaseGeometry:
         UsageError: Not a polygon, not valid, empty, or with more than 10,000 vertices.
     """
     import shapely
+    from shapely.affinity import translate
     from shapely.geometry import shape
 
     remedy = "give a GeoJSON Polygon or MultiPolygon in degrees (WGS84)"
@@ -251,8 +252,7 @@ def split_polygon(mapping: Mapping[str, Any]) -> BaseGeometry:
         if not unrolled.is_valid:
             raise UsageError("polygon", cause=f"is not valid ({shapely.is_valid_reason(unrolled)})", remedy=remedy)
         for turn in (-720, -360, 0, 360, 720):
-            moved = shapely.transform(unrolled, lambda xy, turn=turn: xy + (turn, 0))  # type: ignore[misc]
-            pieces.append(moved.intersection(world))
+            pieces.append(translate(unrolled, turn).intersection(world))
     whole = shapely.union_all([piece for piece in pieces if piece.area > 0])
     if whole.is_empty:
         raise UsageError("polygon", cause="has no area", remedy=remedy)

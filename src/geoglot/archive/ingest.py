@@ -176,14 +176,13 @@ def ingest(
                     )
             done += 1
         work.flush()
-    except KeyboardInterrupt:
-        work.flush()
-        raise
     finally:
         stream.close()  # type: ignore[attr-defined]  # a generator: stop its threads now, not when it is collected
         report.rows_added = work.committed
         report.failed += work.failed
         report.indexed = work.finished
+        # a file that was found elsewhere has been forgotten under its old path
+        report.gone = [path for path in report.gone if store.catalogue.source(path) is not None]
         report.seconds = time.monotonic() - started
     return report
 
@@ -273,25 +272,32 @@ def _is_text(path: str) -> bool:
 
 
 def _take(work: Batches, candidate: FoundFile, parts: Iterator[Any], report: IngestReport) -> Iterator[None]:
-    """Take the parts of one file; whatever goes wrong with the file is recorded and costs that file alone."""
+    """Take the parts of one file; whatever goes wrong with the file is recorded and costs that file alone.
+
+    What goes wrong with the model or the archive is not the file's fault and is raised: tiles of other files may wait
+    in the same batch, and must not be taken for done.
+    """
     current = Work(path=str(candidate.path.absolute()), size=candidate.size, modified_ns=candidate.modified_ns)
-    try:
-        for part in parts:
-            if isinstance(part, Known):
-                current.size, current.modified_ns = part.size, part.modified_ns
-                if work.start(current, part.content):
-                    continue
-                report.known_bytes += 1
-                return
+    while True:
+        try:
+            part = next(parts, None)
+        except GeoglotError as error:
+            work.fail(current, error)
+            break
+        except Exception as error:  # noqa: BLE001 (the error of a user's file, raised again from its worker)
+            remedy = "open the file with another program to see whether it is whole"
+            cause = f"{type(error).__name__}: {error}"
+            work.fail(current, SourceError(candidate.path, cause=cause, remedy=remedy, stage="decode"))
+            break
+        if part is None:
+            work.finish(current)
+            break
+        if not isinstance(part, Known):
             work.add(current, part)
             yield
-        work.finish(current)
-    except ArchiveError:
-        raise
-    except GeoglotError as error:
-        work.fail(current, error)
-    except Exception as error:  # noqa: BLE001 (the error of a user's file, raised again from its worker)
-        remedy = "open the file with another program to see whether it is whole"
-        kind = type(error).__name__
-        work.fail(current, SourceError(candidate.path, cause=f"{kind}: {error}", remedy=remedy, stage="decode"))
+            continue
+        current.size, current.modified_ns = part.size, part.modified_ns
+        if not work.start(current, part.content):
+            report.known_bytes += 1
+            break
     yield
