@@ -59,9 +59,7 @@ def square(west: float, south: float, size: float) -> bytes:
 
 def located(west: float, south: float, size: float, **more: Any) -> Tile:
     east = west + size if west + size <= 180 else west + size - 360
-    return Tile(
-        footprint=square(west, south, size), bounds=Bounds(west, south, east, south + size), gsd_m=0.5, **more
-    )
+    return Tile(footprint=square(west, south, size), bounds=Bounds(west, south, east, south + size), gsd_m=0.5, **more)
 
 
 def grid(count: int, *, start: datetime | None = None) -> list[Tile]:
@@ -158,7 +156,9 @@ class PngDecoder:
                 image.load()
                 picture = image.convert("RGB")
         except Exception as error:
-            raise SourceError(path, cause=f"cannot be decoded ({error})", remedy="copy it again", stage="decode") from error
+            raise SourceError(
+                path, cause=f"cannot be decoded ({error})", remedy="copy it again", stage="decode"
+            ) from error
         yield Description(path=str(path))
         side = self.options.tile
         corners = [(x, y) for y in range(0, picture.height, side) for x in range(0, picture.width, side)]

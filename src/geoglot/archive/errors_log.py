@@ -7,14 +7,16 @@ import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
-from geoglot.archive.filesystem import FileSystem
+from geoglot.archive.filesystem import FileSystem, reporting
 from geoglot.core.errors import GeoglotError
 
 
 def append_error(path: Path, error: GeoglotError, filesystem: FileSystem) -> None:
     """Write one line: file, stage, cause, remedy, time, checksum."""
     record = {**error.as_record(), "time": datetime.now(UTC).isoformat(timespec="seconds")}
-    filesystem.append_line(path, _line(record))
+    line = _line(record)
+    with reporting(path, len(line)):
+        filesystem.append_line(path, line)
 
 
 def _line(record: dict[str, str]) -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from geoglot.archive.catalogue import Shard, Snapshot
-from geoglot.archive.filesystem import FileSystem, crc32_of
+from geoglot.archive.filesystem import FileSystem, crc32_of, reporting
 from geoglot.archive.layout import FORMAT, Layout, refuse_newer, sealed_json, unsealed_json
 from geoglot.archive.rows import joined
 from geoglot.archive.segment import Segment, SegmentRecord, assembled, build, open_segment, write_segment
@@ -117,7 +117,8 @@ def update(layout: Layout, snapshot: Snapshot, filesystem: FileSystem, fresh: Se
         ArchiveError: The disk is full or fails, or a shard is damaged.
     """
     if not layout.index.is_dir():
-        filesystem.make_directory(layout.index)
+        with reporting(layout.index):
+            filesystem.make_directory(layout.index)
     try:
         before = read_manifest(layout)
     except ArchiveError:
@@ -210,10 +211,15 @@ def _next_number(layout: Layout) -> int:
 def sweep(layout: Layout, keep: set[str], filesystem: FileSystem) -> None:
     """Remove what the manifest does not name. Readers that have it mapped keep it until they close."""
     for entry in sorted(layout.index.iterdir()):
-        if entry.is_dir() and entry.name not in keep:
-            filesystem.remove_tree(entry)
-        elif entry.is_file() and entry.name != layout.manifest.name:
-            filesystem.remove(entry)
+        with reporting(entry):
+            _sweep_entry(entry, keep, layout, filesystem)
+
+
+def _sweep_entry(entry: Path, keep: set[str], layout: Layout, filesystem: FileSystem) -> None:
+    if entry.is_dir() and entry.name not in keep:
+        filesystem.remove_tree(entry)
+    elif entry.is_file() and entry.name != layout.manifest.name:
+        filesystem.remove(entry)
 
 
 def damaged_files(layout: Layout, records: Sequence[SegmentRecord]) -> list[tuple[Path, SegmentRecord]]:

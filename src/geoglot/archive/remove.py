@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoglot.archive.catalogue import Extent, Shard
+from geoglot.archive.filesystem import reporting
 from geoglot.archive.filter import path_test
 from geoglot.archive.rows import Rows, joined
 from geoglot.archive.shards import read_shard, write_shard
@@ -99,6 +100,8 @@ def sweep_shards(store: ArchiveStore) -> None:
     names = {store.layout.shard(shard.name).name for shard in store.catalogue.shards()}
     for entry in sorted(store.layout.shards.iterdir()):
         if entry.is_file() and entry.name not in names:
-            store.filesystem.remove(entry)
+            with reporting(entry):
+                store.filesystem.remove(entry)
     for entry in sorted(store.layout.root.glob("*.partial")):
-        store.filesystem.remove(entry)
+        with reporting(entry):
+            store.filesystem.remove(entry)

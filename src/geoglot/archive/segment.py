@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -240,7 +241,7 @@ def _write_bytes(array: NDArray[np.uint8], file: BinaryIO) -> None:
 
 
 def open_segment(folder: Path, record: SegmentRecord) -> Segment:
-    """A segment on disk; its files are mapped when first touched.
+    """A segment on disk, mapped at once (so that it stays whole when its folder is merged away), checked when touched.
 
     Raises:
         ArchiveError: A file is missing or not of its size.
@@ -249,22 +250,20 @@ def open_segment(folder: Path, record: SegmentRecord) -> Segment:
         path = folder / name
         if not path.exists() or path.stat().st_size != size:
             raise _damaged(path, "is missing or not of its size")
+    mapped = {name: _mapped(folder / name) for name in record.files if name != CODES}
 
     def load(column: str) -> Any:
         if column == "codes":
             return _open_codes(folder / CODES, record)
-        path = folder / f"{column}.npy"
-        if column not in _CHECKED_BY_ROW and crc32_of(path) != record.files[path.name][1]:
-            raise _damaged(path, "does not fit its checksum")
-        try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError, EOFError, SyntaxError) as error:
-            raise _damaged(path, f"cannot be mapped ({error})") from error
-        expected = {"vectors": (record.rows, record.dimension), "footprints": None}.get(column, ())
-        if expected not in ((), None) and (array.shape != expected or array.dtype != np.float16):
-            raise _damaged(path, "has another shape or type than the manifest says")
-        if column == "footprints" and (array.dtype != np.uint8 or array.ndim != 1):
-            raise _damaged(path, "has another shape or type than the manifest says")
+        name = f"{column}.npy"
+        data = mapped[name]
+        if column not in _CHECKED_BY_ROW and zlib.crc32(data) != record.files[name][1]:
+            raise _damaged(folder / name, "does not fit its checksum")
+        array = _array_of(data, folder / name)
+        expected = {"vectors": (record.rows, record.dimension), "footprints": (array.size,)}.get(column, array.shape)
+        kind = {"vectors": np.float16, "footprints": np.uint8}.get(column, array.dtype)
+        if array.shape != expected or array.dtype != kind:
+            raise _damaged(folder / name, "has another shape or type than the manifest says")
         if column != "sources":
             return array
         words = array.tobytes().decode().split("\0")
@@ -273,12 +272,36 @@ def open_segment(folder: Path, record: SegmentRecord) -> Segment:
     return Segment(record, load)
 
 
+def _mapped(path: Path) -> NDArray[np.uint8]:
+    try:
+        return np.memmap(path, np.uint8, "r")
+    except (ValueError, OSError) as error:
+        raise _damaged(path, f"cannot be mapped ({error})") from error
+
+
+def _array_of(data: NDArray[np.uint8], path: Path) -> NDArray[Any]:
+    """The array in a mapped ``.npy`` file, without a copy."""
+    head = BytesIO(data[:4096].tobytes())
+    try:
+        np.lib.format.read_magic(head)
+        shape, fortran, kind = np.lib.format.read_array_header_1_0(head)
+        if kind.hasobject or fortran:
+            raise ValueError("is of a kind that is not written here")
+        return np.frombuffer(data, kind, int(np.prod(shape)), head.tell()).reshape(shape)
+    except (ValueError, TypeError, EOFError, SyntaxError, OSError) as error:
+        raise _damaged(path, f"has a damaged header ({error})") from error
+
+
 def _open_codes(path: Path, record: SegmentRecord) -> Any:
     """The FAISS file, memory-mapped, after its size and checksum have been found right."""
     import faiss
 
     size, crc32 = record.files[CODES]
-    if crc32_of(path) != crc32:
+    try:
+        intact = crc32_of(path) == crc32
+    except OSError as error:
+        raise _damaged(path, f"cannot be read ({error.strerror})") from error
+    if not intact:
         raise _damaged(path, "does not fit its checksum")
     faiss.set_deserialization_vector_byte_limit(size)
     faiss.set_deserialization_loop_limit(1 << 16)

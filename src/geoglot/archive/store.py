@@ -166,6 +166,7 @@ class ArchiveStore:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
         try:
+            index.write_manifest(layout, [], files)
             write_identity(layout, identity, files)
             catalogue = healthy_catalogue(layout, identity, files)
         except BaseException:
@@ -381,15 +382,16 @@ class ArchiveStore:
         return self._trusting(lambda searcher: searcher.background_sample)
 
     def _trusting(self, action: Callable[[Searcher], T]) -> T:
-        """Do something with the index; if it proves damaged, do it again with one made from the shards."""
-        try:
-            return action(self.searcher)
-        except ArchiveError:
-            snapshot = self.snapshot()
-            segments = [index.from_shards(self.layout, group) for group in index.groups(list(snapshot.shards.values()))]
-            self.drop_searcher()
-            self._searcher = Searcher(segments, snapshot, self.dimension)
-            return action(self._searcher)
+        """Do something with the index; if it has been merged away, with the new one; if damaged, with the shards."""
+        for _attempt in range(2):
+            try:
+                return action(self.searcher)
+            except ArchiveError:
+                self.drop_searcher()
+        snapshot = self.snapshot()
+        segments = [index.from_shards(self.layout, group) for group in index.groups(list(snapshot.shards.values()))]
+        self._searcher = Searcher(segments, snapshot, self.dimension)
+        return action(self._searcher)
 
     @property
     def searcher(self) -> Searcher:
