@@ -19,7 +19,7 @@ _STEP = 8
 _GROUND = (116, 118, 86, CODE["meadow"])
 _WATER = {"sea": (60, 90, 100), "river": (84, 92, 76), "lake": (58, 78, 78)}
 _SAND = (206, 190, 158)
-_SHADOW = np.array((88, 94, 112), dtype=np.uint16)
+_SHADOW = np.array((106, 113, 132), dtype=np.uint16)
 _ROWED = tuple(CODE[name] for name in ("crop_u", "crop_v", "wide_u", "wide_v"))
 
 BEACH_WIDTH = 34.0
@@ -146,7 +146,7 @@ def draw_block(plan: Plan, drawings: Iterable[Drawing], place: Place) -> Block:
     return Block(picture=picture, classes=CLASS_OF[surface])
 
 
-def draw_things(plan: Plan, drawings: Iterable[Drawing], place: Place) -> NDArray[np.int32]:
+def draw_things(drawings: Iterable[Drawing], place: Place) -> NDArray[np.int32]:
     """The number of the thing that each pixel of a block shows: (S, S) int32, 0 for none."""
     side = place.side * SUBPIXELS
     canvas = Image.new("I", (side, side), 0)

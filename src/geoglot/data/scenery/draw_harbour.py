@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from geoglot.data.scenery.draw_town import draw_containers, draw_shed
 from geoglot.data.scenery.draw_vehicles import draw_car_park, draw_lorry
 from geoglot.data.scenery.plan import CELL, WATER
 from geoglot.data.scenery.site import CONCRETE, WHITE, Site, vary
@@ -85,13 +84,13 @@ def _marina(site: Site, frame: int, edge: float) -> None:
         reach = rng.uniform(105, 165)
         number = sketch.thing("pier", rectangle((edge + reach / 2, y), reach, 3.2), frame=frame)
         sketch.shadow(rectangle((edge + reach / 2, y), reach, 3.2), 1.2, frame=frame)
-        sketch.box((edge + reach / 2, y), reach, 3.2, (184, 176, 160), "pier", Layer.ROAD, frame=frame, thing=number)
+        sketch.box((edge + reach / 2, y), reach, 3.2, (184, 176, 160), "pier", Layer.DECK, frame=frame, thing=number)
         x = edge + 9.0
         while x < edge + reach - 4:
             for side in (-1, 1):
                 length = rng.uniform(9, 15)
                 finger = rectangle((x - 2.6, y + side * 6.0), 0.8, 9.0)
-                sketch.polygon(finger, (196, 190, 176), "pier", Layer.ROAD, frame=frame, thing=number)
+                sketch.polygon(finger, (196, 190, 176), "pier", Layer.DECK, frame=frame, thing=number)
                 if rng.random() < 0.86:
                     draw_boat(site, frame, (x, y + side * (2.6 + length / 2)), side * math.pi / 2 + (0 if rng.random() < 0.7 else math.pi), length)
             x += 5.6
@@ -105,7 +104,7 @@ def _freight(site: Site, frame: int, edge: float) -> None:
     reach = 120.0
     number = sketch.thing("pier", rectangle((edge + reach / 2, -70), reach, 26), frame=frame)
     sketch.shadow(rectangle((edge + reach / 2, -70), reach, 26), 2.5, frame=frame)
-    sketch.box((edge + reach / 2, -70), reach, 26, CONCRETE, "pier", Layer.ROAD, frame=frame, thing=number)
+    sketch.box((edge + reach / 2, -70), reach, 26, CONCRETE, "pier", Layer.DECK, frame=frame, thing=number)
     draw_ship(site, frame, (edge + 15, 42), math.pi / 2, rng.uniform(110, 140))
     draw_ship(site, frame, (edge + 70, -46), 0.0 if rng.random() < 0.5 else math.pi, rng.uniform(85, 110))
     for y in (-60.0, -20.0, 20.0, 60.0):
@@ -117,8 +116,6 @@ def _freight(site: Site, frame: int, edge: float) -> None:
         for x, w, d, tone in ((edge - 9, 12.0, 16.0, (176, 122, 70)), (edge + 4, 46.0, 2.4, (196, 138, 80))):
             sketch.box((x, y), w, d if d < 5 else 2.0, tone, "quay", Layer.TOP, frame=frame)
             sketch.box((x, y + (8 if d > 5 else 0)), w, 2.0, tone, "quay", Layer.TOP, frame=frame)
-    u, v = site.centre
-    del u, v
     for x, y in ((70.0, -95.0), (50.0, 60.0)):
         _shed_in_frame(site, frame, (x, y), 78, 38)
     paints: tuple[Colour, ...] = ((158, 82, 66), (72, 104, 138), (186, 186, 182), (92, 122, 94), (190, 146, 80))
@@ -143,5 +140,3 @@ def _shed_in_frame(site: Site, frame: int, at: Point, width: float, depth: float
     red, green, blue = (max(0, c - 22) for c in colour)
     sketch.polygon(half, (red, green, blue), "industrial", Layer.ROOF, frame=frame, thing=number)
 
-
-SHARED = (draw_containers, draw_shed)

@@ -8,7 +8,7 @@ import numpy as np
 
 from geoglot.data.scenery.hashing import noise_at
 from geoglot.data.scenery.plan import CELL, Kind
-from geoglot.data.scenery.site import GREENS, Site, plant, vary
+from geoglot.data.scenery.site import Site, plant, vary
 from geoglot.data.scenery.sketch import Colour, Layer, Point, area, circle
 
 _CROPS: tuple[tuple[Colour, tuple[str, ...]], ...] = (
@@ -192,5 +192,3 @@ def _path(site: Site, colour: Colour) -> None:
         far.append((u, v + 1.2))
     site.sketch.polygon(near + far[::-1], vary(rng, colour, 8), "bare", Layer.GROUND)
 
-
-PASTURE: tuple[Colour, ...] = GREENS

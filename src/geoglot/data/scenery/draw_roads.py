@@ -224,13 +224,13 @@ def _bridge(road: _Stretch, tone: Colour) -> None:
     wet = steps[road.site.plan.river_distance(points[:, 0], points[:, 1]) > 0]
     if not len(wet):
         return
-    begin, finish = float(wet.min()) - 14.0, float(wet.max()) + 14.0
+    begin, finish = float(wet.min()) - 9.0, float(wet.max()) + 9.0
     half = HALF_WIDTH[road.edge] + 1.6
     sketch = road.site.sketch
     outline = band(road.at(begin), road.at(finish), -half, half)
     number = sketch.thing("bridge", outline)
     quarter = len(outline) // 2
-    sketch.shadow([outline[0], outline[quarter - 1], outline[quarter], outline[-1]], 9.0)
+    sketch.shadow([outline[0], outline[quarter - 1], outline[quarter], outline[-1]], 6.0)
     road.strip(-half, half, (186, 182, 172), "bridge", Layer.DECK, begin=begin, finish=finish, thing=number)
     road.strip(
         -half + 1.4, half - 1.4, scaled(tone, 1.06), "bridge", Layer.DECK, begin=begin, finish=finish, thing=number

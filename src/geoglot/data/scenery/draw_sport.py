@@ -7,7 +7,7 @@ import math
 from geoglot.data.scenery.draw_town import draw_playground
 from geoglot.data.scenery.draw_vehicles import draw_car_park
 from geoglot.data.scenery.site import CONCRETE, GREENS, WHITE, Site, plant, vary
-from geoglot.data.scenery.sketch import PLAN, Colour, Layer, Point, rectangle
+from geoglot.data.scenery.sketch import Colour, Layer, Point, rectangle
 
 _COURTS: tuple[tuple[Colour, Colour], ...] = (
     ((92, 128, 104), (116, 84, 74)),
@@ -262,5 +262,3 @@ def _inside_field(site: Site, frame: int) -> None:
         arc = [(r * math.cos(t), r * math.sin(t)) for r, t in ((9.3, a), (9.3, b), (9.0, b), (9.0, a))]
         sketch.polygon(arc, WHITE, "football", Layer.DECK_MARKING, frame=frame, thing=number)
 
-
-SCHOOL_FIELD_FRAME = PLAN

@@ -162,7 +162,7 @@ def draw_industry(site: Site) -> None:
     rng, sketch = site.rng, site.sketch
     yard = rng.random() < 0.5
     site.lay(vary(rng, (164, 158, 148) if yard else (150, 138, 118), 8), "pavement" if yard else "bare")
-    width, depth = site.right - site.left, site.bottom - site.top
+    depth = site.bottom - site.top
     rows = rng.choice((2, 3))
     for row in range(rows):
         u = site.left + 8
@@ -182,7 +182,6 @@ def draw_industry(site: Site) -> None:
             u += w + rng.uniform(9, 18)
     for _ in range(10):
         plant(site, (rng.uniform(site.left, site.right), rng.choice((site.top, site.bottom))), 1.5, 3.0)
-    del width
 
 
 def draw_tank(site: Site, u: float, v: float, radius: float) -> None:

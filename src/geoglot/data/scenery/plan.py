@@ -249,12 +249,12 @@ _LETTERS = {
 _DEMO = (
     "FFfvffsrddEW",
     "FffvmrRRsbEW",
-    "ffFvBRRURpHW",
-    "fLmvCUUPRTHW",
+    "fFFvBRRURpHW",
+    "ffmvCUUPRTHW",
     "fFmvSUUPrTHW",
     "msFvRBpCIIEW",
     "sfFvAAAAAAAW",
-    "fmfvAAAAAAAW",
+    "fLmvAAAAAAAW",
     "fffvAAAAAAAW",
 )
 

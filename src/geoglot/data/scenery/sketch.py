@@ -146,7 +146,10 @@ class Sketch:
         """A filled polygon; with a height in metres it also throws a shadow (convex shapes only)."""
         start = self._add(points, frame)
         red, green, blue = colour
-        self._polygons.append((start, layer, (red, green, blue, CODE[material]), thing))
+        # Air between camera and ground takes some of the colour away.
+        grey = (red + green + blue) * 0.06
+        ink = (round(red * 0.82 + grey), round(green * 0.82 + grey), round(blue * 0.82 + grey), CODE[material])
+        self._polygons.append((start, layer, ink, thing))
         if height > 0:
             self._shadows.append((start, height))
 

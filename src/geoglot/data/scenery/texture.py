@@ -98,7 +98,7 @@ def crown(radius: int, look: int, variant: int) -> tuple[Image.Image, Image.Imag
     sun = np.array([TOWARDS_SUN[0] * 0.75, TOWARDS_SUN[1] * 0.75, 0.66])
     light = (-across * sun[0] - down * sun[1] + sun[2]) / np.sqrt(across**2 + down**2 + 1)
     speckle = noise_tile(91, 0.3, 2.0, 12.0)[:side, variant * 40 % 512 : variant * 40 % 512 + side]
-    shade = np.clip(0.42 + 0.78 * light + 0.10 * speckle, 0.3, 1.5)
+    shade = np.clip(0.52 + 0.80 * light + 0.10 * speckle, 0.3, 1.5)
     tone = 1.0 + rng.uniform(-0.1, 0.1)
     pixels = np.empty((side, side, 4), dtype=np.uint8)
     pixels[..., :3] = np.clip(shade[..., None] * np.array(_CROWNS[look]) * tone, 0, 255)
@@ -118,18 +118,18 @@ def canopy(gsd_m: float) -> NDArray[np.float32]:
     """A periodic closed forest at one ground sample distance: (TILE, TILE, 3) levels."""
     rng = generator(0xF0)
     side = TILE * SUBPIXELS
-    canvas = Image.new("CMYK", (side, side), (34, 42, 32, CODE["forest"]))
+    canvas = Image.new("CMYK", (side, side), (52, 62, 48, CODE["forest"]))
     scale = SUBPIXELS / gsd_m
-    spacing = 4.6 * scale
+    spacing = 3.7 * scale
     count = int((side / spacing) ** 2)
-    dark = Image.new("CMYK", (1, 1), (26, 33, 27, CODE["forest"]))
+    dark = Image.new("CMYK", (1, 1), (42, 51, 42, CODE["forest"]))
     for _ in range(count):
         x, y = rng.randrange(side), rng.randrange(side)
-        radius = max(2, round(rng.triangular(1.8, 5.6, 3.2) * scale))
+        radius = max(2, round(rng.triangular(1.8, 6.2, 3.6) * scale))
         look = rng.choice((0, 0, 1, 2, 2, 3, 5, 7, 8, 4, 6))
         image, mask = crown(_step(radius), look, rng.randrange(6))
         half = image.width // 2
-        offset = max(1, half // 2)
+        offset = max(1, half // 3)
         for dx in (0, -side, side):
             for dy in (0, -side, side):
                 left, top = x + dx - half, y + dy - half
