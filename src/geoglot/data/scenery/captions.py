@@ -40,8 +40,8 @@ def choose_facts(view: View, *, count: int, seed: int) -> list[tuple[Fact, int]]
             continue
         chosen.append(best)
         said[best.subject.noun] = said.get(best.subject.noun, 0) + 1
-    first = rng.randrange(6)
-    return [(chosen[k % len(chosen)], first + k // len(chosen)) for k in range(count)]
+    first = [rng.randrange(6) for _ in chosen]
+    return [(chosen[k % len(chosen)], first[k % len(chosen)] + k // len(chosen)) for k in range(count)]
 
 
 def write_captions(view: View, *, languages: Sequence[str], count: int, seed: int) -> dict[str, list[str]]:

@@ -184,30 +184,28 @@ def _motorway(road: _Stretch, tone: Colour) -> None:
                 finish=along + 3.5,
             )
         along += 12.5
-    for clear, node in ((0.0, road.start), (CELL, road.end)):
-        column, row = round(node[0] / CELL), round(node[1] / CELL)
-        north, east, south, west = road.site.plan.around(column, row)
-        crossing = max(east, west) if road.vertical else max(north, south)
-        if crossing >= Edge.AVENUE and crossing < Edge.MOTORWAY:
-            _overpass(road, clear, HALF_WIDTH[crossing] + 7.0)
+    column, row = round(road.start[0] / CELL), round(road.start[1] / CELL)
+    north, east, south, west = road.site.plan.around(column, row)
+    crossing = max(east, west) if road.vertical else max(north, south)
+    if Edge.AVENUE <= crossing < Edge.MOTORWAY:
+        _overpass(road, HALF_WIDTH[crossing] + 7.0)
 
 
-def _overpass(road: _Stretch, along: float, reach: float) -> None:
-    """Half of the bridge that carries the motorway over a crossing road; the next stretch draws the other half."""
+def _overpass(road: _Stretch, reach: float) -> None:
+    """The bridge that carries the motorway over the road that crosses it where the stretch starts."""
     half = HALF_WIDTH[Edge.MOTORWAY] + 1.2
-    begin, finish = (0.0, reach) if along == 0.0 else (CELL - reach, CELL)
     sketch = road.site.sketch
-    outline = band(road.at(begin), road.at(finish), -half, half)
+    outline = band(road.at(-reach), road.at(reach), -half, half)
     number = sketch.thing("bridge", outline)
-    sketch.shadow([outline[0], outline[len(outline) // 2 - 1], outline[len(outline) // 2], outline[-1]], 6.5)
-    for low, high in ((-half, -half + 1.2), (half - 1.2, half)):
-        road.strip(
-            low, high, CONCRETE, "bridge", Layer.DECK_MARKING, begin=begin, finish=finish, thing=number
-        )
-    for low, high in ((-half + 1.2, -1.5), (1.5, half - 1.2)):
-        road.strip(
-            low, high, (150, 148, 142), "bridge", Layer.DECK, begin=begin, finish=finish, thing=number
-        )
+    quarter = len(outline) // 2
+    sketch.shadow([outline[0], outline[quarter - 1], outline[quarter], outline[-1]], 6.5)
+    for low, high, tone, layer in (
+        (-half, half, (150, 148, 142), Layer.DECK),
+        (-half, -half + 1.2, CONCRETE, Layer.DECK_MARKING),
+        (half - 1.2, half, CONCRETE, Layer.DECK_MARKING),
+        (-1.5, 1.5, (170, 167, 158), Layer.DECK_MARKING),
+    ):
+        road.strip(low, high, tone, "bridge", layer, begin=-reach, finish=reach, thing=number)
 
 
 def _rails(road: _Stretch, layer: Layer) -> None:

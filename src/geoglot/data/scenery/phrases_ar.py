@@ -161,7 +161,7 @@ def sentences(fact: Fact) -> list[str]:
         case "land" if fact.subject.told == "most":
             return [f"معظم الصورة {subject}", f"{prefix}غطي {subject} معظم هذه المنطقة"]
         case "land":
-            return [f"جزء من الصورة {subject}", f"{exist} {subject} في هذه الصورة"]
+            return [f"جزء من الصورة {subject}", f"{'تظهر' if feminine else 'يظهر'} {subject} في جزء من الصورة"]
         case "closeup":
             return [f"منظر قريب {_to(group(fact.subject, after=True))}"]
     raise ValueError(fact.kind)

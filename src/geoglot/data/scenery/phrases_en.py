@@ -113,7 +113,7 @@ def sentences(fact: Fact) -> list[str]:
         case "land" if fact.subject.told == "most":
             return [f"most of the picture is {subject}", f"{subject} covers most of this area"]
         case "land":
-            return [f"part of the picture is {subject}", f"there is {subject} in this picture"]
+            return [f"part of the picture is {subject}", f"{subject} can be seen in part of the picture"]
         case "closeup":
             return [f"a close view of {subject}"]
     raise ValueError(fact.kind)

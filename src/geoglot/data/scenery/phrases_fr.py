@@ -150,7 +150,7 @@ def sentences(fact: Fact) -> list[str]:
         case "land" if fact.subject.told == "most":
             return [f"la majeure partie de l'image est {subject}", f"{subject} couvre la plus grande partie de la zone"]
         case "land":
-            return [f"une partie de l'image est {subject}", f"il y a {subject} sur cette image"]
+            return [f"une partie de l'image est {subject}", f"on voit {subject} sur une partie de l'image"]
         case "closeup":
             return [f"une vue rapprochée {of(subject)}"]
     raise ValueError(fact.kind)

@@ -154,7 +154,7 @@ def sentences(fact: Fact) -> list[str]:
         case "land" if fact.subject.told == "most":
             return [f"la maggior parte della foto è {subject}", f"{subject} copre la maggior parte dell'area"]
         case "land":
-            return [f"una parte della foto è {subject}", f"c'è {subject} in questa foto"]
+            return [f"una parte della foto è {subject}", f"si vede {subject} in una parte della foto"]
         case "closeup":
             return [f"una vista ravvicinata {joined('di', subject)}"]
     raise ValueError(fact.kind)

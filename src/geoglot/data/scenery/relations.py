@@ -35,6 +35,9 @@ _PLACES: dict[str, tuple[tuple[str, ...], float]] = {
     "park": (("park",), 0.06),
     "quay": (("quay",), 0.02),
     "apron": (("apron",), 0.03),
+    "runway": (("runway",), 0.04),
+    "terminal": (("terminal",), 0.03),
+    "pier": (("pier",), 0.008),
 }
 _WEIGHT: dict[str, float] = {
     "plane": 10,
@@ -60,6 +63,7 @@ _WEIGHT: dict[str, float] = {
     "tree": 2,
 }
 _LAND = ("farmland", "forest", "meadow", "desert", "bare land", "sea", "river", "lake", "beach", "park")
+_AIRPORT_AND_SHORE = ("terminal", "runway", "pier", "swimming pool", "container")
 _BUILT = ("house", "building", "industrial building")
 
 
@@ -148,6 +152,11 @@ class View:
         """Where the counted objects of a class lie, coarse."""
         numbers = [number for number, name in self.objects if name == class_name]
         return np.isin(self.instances[:: self.step, :: self.step], numbers)
+
+    def count_near(self, class_name: str, area: Mask, metres: float) -> int:
+        """How many counted objects of a class have a part within a distance of an area."""
+        near = self.instances[:: self.step, :: self.step][grown(area, self.cells(metres))]
+        return len(set(np.unique(near).tolist()) & {number for number, name in self.objects if name == class_name})
 
     def cells(self, metres: float) -> int:
         """A distance in cells of the coarse maps."""
@@ -241,11 +250,12 @@ def _object_facts(view: View, rng: random.Random) -> list[Fact]:
                 if over in places and close(mask, places[over], view.cells(14)):
                     facts.append(Fact("cross", group, Group(over), weight=weight + 2))
             continue
-        for other in ("terminal", "pier", "stadium", "runway", "industrial building", "building", "house"):
-            if other in masks and other != name and name not in (*_BUILT, "terminal", "car"):
-                if close(mask, masks[other], view.cells(45 if name == "plane" else 25)):
-                    kind = {"plane": "parked", "boat": "moored", "ship": "moored"}.get(name, "beside")
-                    facts.append(Fact(kind, group, tell(other, view.counts[other], rng), weight=weight + 2))
+        for other in ("stadium", *_BUILT):
+            if other in masks and other != name and name not in (*_BUILT, "terminal", "car", "boat", "ship", "pier"):
+                reach = 25.0
+                if close(mask, masks[other], view.cells(reach)):
+                    beside = tell(other, view.count_near(other, mask, reach), rng)
+                    facts.append(Fact("beside", group, beside, weight=weight + (1 if other == "stadium" else -1)))
         for noun, area in places.items():
             fact = _placed(view, group, mask, noun, area, weight)
             if fact is not None:
@@ -261,19 +271,41 @@ def _placed(view: View, group: Group, mask: Mask, noun: str, area: Mask, weight:
     if name in ("boat", "ship"):
         if noun == "sea":
             return Fact("in", group, Group("sea"), weight=weight - 1)
-        return Fact("moored", group, Group("quay"), weight=weight) if noun == "quay" and close(mask, area, view.cells(40)) else None
+        reach = {"quay": 30, "pier": 14}.get(noun)
+        if reach is not None and close(mask, area, view.cells(reach)):
+            return Fact("moored", group, Group(noun), weight=weight + 1)
+        return None
     if name == "plane":
-        if noun == "apron" and close(mask, area, view.cells(6)):
-            return Fact("parked", group, Group("apron"), weight=weight + 1)
-        return Fact("beside", group, Group(noun), weight=weight - 2) if noun == "meadow" and close(mask, area, view.cells(30)) else None
-    if name in ("terminal", "runway", "pier", "swimming pool", "container") and noun not in ("sea", "meadow", "apron", "quay"):
+        return _planes(view, group, mask, noun, area)
+    if name == noun or name in _AIRPORT_AND_SHORE and noun not in ("sea", "meadow", "apron", "quay"):
         return None
-    if noun in ("apron", "quay") and name not in ("terminal", "runway", "industrial building", "container"):
+    if noun in ("apron", "quay", "runway", "terminal", "pier") and name not in (*_AIRPORT_AND_SHORE, "industrial building"):
         return None
+    if noun in ("park", "bare land") and _within(mask, area, view):
+        return Fact("in" if noun == "park" else "on", group, Group(noun), weight=weight)
     if close(mask, area, view.cells(14)):
         return Fact("beside", group, Group(noun), weight=weight)
     if close(mask, area, view.cells(45)):
         return Fact("near", group, Group(noun), weight=weight - 0.5)
+    return None
+
+
+def _within(mask: Mask, area: Mask, view: View) -> bool:
+    """Whether things stand in an area: most of what lies right around them belongs to it."""
+    belt = grown(mask, view.cells(8)) & ~grown(mask, 1)
+    return bool(belt.any()) and float(area[belt].mean()) > 0.6
+
+
+def _planes(view: View, group: Group, mask: Mask, noun: str, area: Mask) -> Fact | None:
+    weight = _WEIGHT["plane"]
+    if noun == "terminal" and close(mask, area, view.cells(35)):
+        return Fact("parked", group, Group("terminal"), weight=weight + 3)
+    if noun == "apron" and _within(mask, area, view):
+        return Fact("parked", group, Group("apron"), weight=weight + 1)
+    if noun == "runway" and _within(mask, area, view):
+        return Fact("on", group, Group("runway"), weight=weight + 2)
+    if noun == "meadow" and close(mask, area, view.cells(30)):
+        return Fact("near", group, Group("meadow"), weight=weight - 2)
     return None
 
 
@@ -310,14 +342,17 @@ def _tree_facts(view: View, rng: random.Random) -> list[Fact]:
             mask = view.where(name)
             if surrounded(mask, grown(trees, 1), view.cells(18)):
                 facts.append(Fact("surrounded", tell(name, number, rng), Group("tree", MANY, "bare"), weight=_WEIGHT[name] + 2))
-            elif count >= SEVERAL and close(mask, trees, view.cells(16)):
-                facts.append(Fact("around", tell("tree", count, rng), tell(name, number, rng), weight=_WEIGHT[name] - 1))
+                continue
+            near = view.count_near("tree", mask, 20.0)
+            if near >= SEVERAL and close(mask, trees, view.cells(16)):
+                facts.append(Fact("around", tell("tree", near, rng), tell(name, number, rng), weight=_WEIGHT[name] - 1))
     if count >= SEVERAL:
         facts.append(Fact("exist", tell("tree", count, rng), weight=1.5))
         for noun in ("river", "lake", "road"):
             place = view.place(noun)
-            if place is not None and close(view.where("tree"), place, view.cells(22)):
-                facts.append(Fact("near", tell("tree", count, rng), Group(noun), weight=3.0))
+            near = view.count_near("tree", place, 22.0) if place is not None else 0
+            if near >= SEVERAL:
+                facts.append(Fact("near", tell("tree", near, rng), Group(noun), weight=3.0))
     return facts
 
 

@@ -101,7 +101,7 @@ def crown(radius: int, look: int, variant: int) -> tuple[Image.Image, Image.Imag
     shade = np.clip(0.52 + 0.80 * light + 0.10 * speckle, 0.3, 1.5)
     tone = 1.0 + rng.uniform(-0.1, 0.1)
     pixels = np.empty((side, side, 4), dtype=np.uint8)
-    pixels[..., :3] = np.clip(shade[..., None] * np.array(_CROWNS[look]) * tone, 0, 255)
+    pixels[..., :3] = np.clip(shade[..., None] * np.array(_CROWNS[look]) * tone * 1.3, 0, 255)
     pixels[..., 3] = CODE["tree"]
     ragged = distance < outline * (1 + 0.06 * speckle)
     return _pair(pixels, ragged)

@@ -22,7 +22,7 @@ class Warp:
     Args:
         seed: Chooses turn and waves.
         turn: Rotation in radians; ``None`` draws one.
-        pivot: Plan point that the rotation leaves in place, metres.
+        pivot: Plan point that stays in place, metres.
 
     Example:
         >>> warp = Warp(3)
@@ -52,9 +52,11 @@ class Warp:
                     amplitude * math.sin(along),
                 )
             )
+        self._rest = (0.0, 0.0)
+        self._rest = self._displacement(*pivot)
 
     def _displacement(self, u: Any, v: Any) -> tuple[Any, Any]:
-        dx, dy = 0.0, 0.0
+        dx, dy = -self._rest[0], -self._rest[1]
         for ku, kv, phase, ax, ay in self._waves:
             wave = np.sin(ku * u + kv * v + phase)
             dx, dy = dx + ax * wave, dy + ay * wave
