@@ -191,6 +191,31 @@ class Archive:
         vectors = [self._picture_vector(t.picture) if t.picture is not None else next(rows) for t in query.terms]
         return combine(np.stack(vectors), [term.weight for term in query.terms])
 
+    def report(
+        self,
+        answers: Answer | Sequence[Answer],
+        path: str | Path,
+        *,
+        title: str = "Search report",
+        facts: Mapping[str, str] | None = None,
+    ) -> Path:
+        """Write one HTML page with pictures, scores, bands and places of all hits.
+
+        Args:
+            answers: One sheet each.
+            path: File to write.
+            title: Heading of the page.
+            facts: Name and value pairs below the heading; what the archive is and holds when not given.
+
+        Returns:
+            The path of the page.
+        """
+        from geoglot.api.pictures import gather
+        from geoglot.api.report import write_report
+
+        sheets = [answers] if isinstance(answers, Answer) else list(answers)
+        return write_report(gather(self, sheets, title=title, facts=facts), path)
+
     def info(self) -> dict[str, Any]:
         """Sources, tiles, extent, time range, model and size, as JSON-ready values."""
         return dict(self.store.info())
@@ -231,7 +256,13 @@ class Archive:
         bands = band_scores(vector, scores, self.store.background_sample() @ vector)
         return tuple(
             Hit(
-                rank=rank, score=float(raw.score), band=band, id=raw.id, source=raw.source, tile=raw.tile, merged=raw.merged
+                rank=rank,
+                score=float(raw.score),
+                band=band,
+                id=raw.id,
+                source=raw.source,
+                tile=raw.tile,
+                merged=raw.merged,
             )
             for rank, (raw, band) in enumerate(zip(found, bands, strict=True), 1)
         )

@@ -118,8 +118,8 @@ def _contents(answers: Sequence[Answer]) -> str:
         language, words = language_of(answer), words_of(language_of(answer))
         told = words["likely_count"].format(n=count, all=len(answer)) if answer.likely else words["none"]
         rows.append(
-            f'<li dir="{answer.query.direction}"{_lang(language)}><a href="#q{number}"><span class="dot {state}"></span>'
-            f'<span class="words">{_safe(answer.query.label)}</span><small>{_safe(told)}</small></a></li>'
+            f'<li dir="{answer.query.direction}"{_lang(language)}><a href="#q{number}">'
+            f'<span class="dot {state}"></span><span class="words">{_safe(answer.query.label)}</span><small>{_safe(told)}</small></a></li>'
         )
     return f'<nav class="contents" aria-label="Queries"><ol>{"".join(rows)}</ol></nav>'
 

@@ -6,10 +6,11 @@ import argparse
 import difflib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
-from geoglot.core.errors import UsageError
+from geoglot.core.errors import GeoglotError, UsageError
 
 DONE = 0
 FAILED = 1
@@ -42,7 +43,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one clear line and leave with 2."""
-        self.exit(USAGE, f"{self.prog}: error: {message}. See '{self.prog} --help'.\n")
+        self.exit(USAGE, f"{self.prog}: error: {sentence(message)} See '{self.prog} --help'.\n")
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is not None and value not in action.choices:
@@ -62,6 +63,11 @@ def unknown(kind: str, word: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}"
     return f"unknown {kind} {word!r}; {hint}"
+
+
+def sentence(message: str) -> str:
+    """The message with a full stop, unless it ends a sentence by itself."""
+    return message if message.endswith(("?", ".", "!")) else f"{message}."
 
 
 def build_parser(name: str, command: Command) -> Parser:
@@ -98,3 +104,17 @@ def require(condition: bool, subject: str, *, cause: str, remedy: str) -> None:
     """Raise a usage error unless the condition holds."""
     if not condition:
         raise UsageError(subject, cause=cause, remedy=remedy)
+
+
+@contextmanager
+def needs_torch() -> Iterator[None]:
+    """Say which extra to install where a command meets a package that the base install leaves out."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in ("torch", "safetensors", "onnx", "onnxscript"):
+            raise
+        raise GeoglotError(
+            package, cause="is not installed; training and export need it", remedy='pip install "geoglot[train]"'
+        ) from error

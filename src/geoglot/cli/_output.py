@@ -18,6 +18,7 @@ from geoglot.core.records import Band, Hit
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 Format = Literal["table", "jsonl", "geojson", "gpkg", "geoparquet"]
 FORMATS: tuple[Format, ...] = ("table", "jsonl", "geojson", "gpkg", "geoparquet")
@@ -67,7 +68,7 @@ def show_answer(answer: Answer, *, asked: str | None, output: Path | None) -> No
     """Show or write the hits of one query; says plainly when nothing is likely."""
     chosen = choose_format(asked, output, terminal=sys.stdout.isatty())
     if chosen in ("gpkg", "geoparquet") or (chosen == "geojson" and output is not None):
-        answer.save(cast(Path, output), format=cast(GeoFormat, chosen))
+        answer.save(cast(Path, output), format=chosen)
     elif chosen == "geojson":
         print(as_json(answer.to_geojson()))
     elif output is None:
@@ -113,7 +114,7 @@ def show_facts(record: Mapping[str, Any], *, asked: str | None, title: str = "")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, value in record.items():
-        table.add_row(name.replace("_", " "), _text(_as_cell(value)))
+        table.add_row(name.replace("_", " "), plain_text(_as_cell(value)))
     console().print(table)
 
 
@@ -212,19 +213,20 @@ def _write_hits(answer: Answer, chosen: Format, file: TextIO) -> None:
         table.add_row(
             str(hit.rank),
             f"{hit.score:.3f}",
-            _text(hit.band.value, _BAND_STYLES[hit.band]),
+            plain_text(hit.band.value, _BAND_STYLES[hit.band]),
             f"column {window.column}, row {window.row}{merged}",
             place_of(hit),
             f"{hit.tile.time:%Y-%m-%d}" if hit.tile.time else "",
-            _text(hit.source),
+            plain_text(hit.source),
         )
     shown = console(file)
     if answer.hits:
         shown.print(table)
-    shown.print(_text(verdict(answer), "" if answer.likely else "bold yellow"))
+    shown.print(plain_text(verdict(answer), "" if answer.likely else "bold yellow"))
 
 
-def _text(words: str, style: str = "") -> Any:
+def plain_text(words: str, style: str = "") -> Text:
+    """Words from outside as they are: no markup, control characters made visible."""
     from rich.text import Text
 
     return Text(printable(words), style=style)

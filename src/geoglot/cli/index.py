@@ -26,11 +26,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options and arguments."""
     from geoglot.cli._output import RECORD_FORMATS, add_output_options
 
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files and folders; folders are read recursively")
-    parser.add_argument("--archive", "-a", required=True, type=Path, metavar="DIR", help="archive; made if it does not exist")
-    parser.add_argument("--tile", type=int, default=256, metavar="PX", help="side of a tile of a scene, in pixels (default: 256)")
     parser.add_argument(
-        "--overlap", type=float, default=0.25, metavar="SHARE", help="overlap of neighbouring tiles, 0 to 0.9 (default: 0.25)"
+        "paths", nargs="+", type=Path, metavar="PATH", help="files and folders; folders are read recursively"
+    )
+    parser.add_argument(
+        "--archive", "-a", required=True, type=Path, metavar="DIR", help="archive; made if it does not exist"
+    )
+    parser.add_argument(
+        "--tile", type=int, default=256, metavar="PX", help="side of a tile of a scene, in pixels (default: 256)"
+    )
+    parser.add_argument(
+        "--overlap",
+        type=float,
+        default=0.25,
+        metavar="SHARE",
+        help="overlap of neighbouring tiles, 0 to 0.9 (default: 0.25)",
     )
     parser.add_argument(
         "--levels", type=int, default=1, metavar="N", help="number of resolutions, each half of the last (default: 1)"
@@ -39,10 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bands", type=band_numbers, metavar="R,G,B", help="band numbers for red, green, blue (default: automatic)"
     )
     parser.add_argument(
-        "--time-from", metavar="REGEX", help="pattern with a group that holds the date in the file name, where the file tells none"
+        "--time-from",
+        metavar="REGEX",
+        help="pattern with a group that holds the date in the file name, where the file tells none",
     )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="number of decoding processes (default: 1)")
-    parser.add_argument("--model", default="compact", metavar="NAME", help="model bundle, by name or folder (default: compact)")
+    parser.add_argument(
+        "--model", default="compact", metavar="NAME", help="model bundle, by name or folder (default: compact)"
+    )
     parser.add_argument("--quiet", "-q", action="store_true", help="no progress")
     add_output_options(parser, RECORD_FORMATS)
 
@@ -95,7 +109,9 @@ def band_numbers(written: str) -> tuple[int, ...]:
     except ValueError:
         numbers = ()
     if len(numbers) not in (1, 3) or min(numbers) < 1:
-        raise UsageError(f"--bands {written}", cause="is not a choice of bands", remedy="give one or three numbers such as 4,3,2")
+        raise UsageError(
+            f"--bands {written}", cause="is not a choice of bands", remedy="give one or three numbers such as 4,3,2"
+        )
     return numbers
 
 

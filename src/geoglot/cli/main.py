@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from geoglot.api.printable import printable
-from geoglot.cli._command import FAILED, INTERRUPTED, USAGE, Command, build_parser, parse, unknown, warn
+from geoglot.cli._command import FAILED, INTERRUPTED, USAGE, Command, build_parser, parse, sentence, unknown, warn
 from geoglot.core import registry
 from geoglot.core.errors import GeoglotError, UsageError
 
@@ -75,7 +75,7 @@ def _run(arguments: list[str]) -> int:
     names = command_names()
     if first not in names:
         kind = "option" if first.startswith("-") else "command"
-        warn(f"error: {printable(unknown(kind, first, names))}. See 'geoglot --help'.")
+        warn(f"error: {sentence(printable(unknown(kind, first, names)))} See 'geoglot --help'.")
         return USAGE
     command = load_command(first)
     return command.run(parse(build_parser(first, command), arguments[1:]))

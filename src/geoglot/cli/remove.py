@@ -17,7 +17,9 @@ EXAMPLES = """
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options and arguments."""
     parser.add_argument("archive", type=Path, metavar="ARCHIVE", help="archive to take them out of")
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="path of an indexed file, or a pattern such as 'old/*.tif'")
+    parser.add_argument(
+        "sources", nargs="+", metavar="SOURCE", help="path of an indexed file, or a pattern such as 'old/*.tif'"
+    )
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
 
 
@@ -28,7 +30,9 @@ def run(options: argparse.Namespace) -> int:
 
     if not options.yes:
         asked = f"Take {', '.join(options.sources)} out of {options.archive}?"
-        require(sys.stdin.isatty(), "remove", cause="asks before it removes, and nobody can answer here", remedy="add --yes")
+        require(
+            sys.stdin.isatty(), "remove", cause="asks before it removes, and nobody can answer here", remedy="add --yes"
+        )
         if not _agreed(asked):
             warn("nothing was removed.")
             return FAILED

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from geoglot.api.archive import Area
 
 GROUP = "Your archive"
 SUMMARY = "Find places by describing them or by showing an example."
@@ -90,7 +94,7 @@ def run(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _area(options: argparse.Namespace) -> object:
+def _area(options: argparse.Namespace) -> Area | None:
     from geoglot.api.area import parse_bbox, read_polygon
 
     if options.bbox is not None:
