@@ -90,7 +90,7 @@ class PairData:
         if stored not in self._by_side:
             parts = [
                 F.interpolate(part.float(), size=(stored, stored), mode="bilinear", antialias=True)
-                for part in self.pictures.split(512)
+                for part in torch.split(self.pictures, 512)
             ]
             self._by_side[stored] = torch.cat([part.round().clamp(0, 255).byte() for part in parts])
         return self._by_side[stored]

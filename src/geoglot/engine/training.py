@@ -19,9 +19,11 @@ from torch import Tensor, nn
 
 from geoglot.core import registry
 from geoglot.core.errors import UsageError
+from geoglot.core.runs import environment, write_json
 from geoglot.engine import checkpoint
 from geoglot.engine.pairs import Example, PairData
 from geoglot.engine.recipe import Recipe
+from geoglot.engine.retrieval_data import Validation, training_examples
 from geoglot.nn.batch import PairBatch
 from geoglot.text.tokenizer import Tokenizer
 
@@ -57,7 +59,7 @@ def build_model(recipe: Recipe, data: PairData, tokenizer: Tokenizer) -> nn.Modu
         }
     )
     model: nn.Module = module.Model(config)
-    model.sentences_of_item.copy_(torch.from_numpy(data.sentences_of_item))  # type: ignore[operator, union-attr]
+    model.sentences_of_item.copy_(torch.from_numpy(data.sentences_of_item))  # type: ignore[operator]
     return model
 
 
@@ -194,3 +196,36 @@ def start(recipe: Recipe, examples: Sequence[Example], folder: Path, *, resume: 
         trainer.resume()
     (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")
     return trainer
+
+
+def train_recipe(
+    name: str,
+    *,
+    data_root: Path | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    log: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> Path:
+    """Train a recipe by name and return the run's folder.
+
+    Args:
+        name: File name under ``geoglot.recipes``.
+        data_root: Folder with one folder per dataset; ``None`` asks the variable ``GEOGLOT_DATA``.
+        out: The run's folder; default ``runs/<name>``.
+        resume: Go on from the run's last epoch. Without it, a folder that holds a run is refused.
+        log: Called with the figures of every epoch.
+
+    Raises:
+        UsageError: There is no such recipe, or the folder already holds a run.
+        DataError: A dataset is absent.
+    """
+    recipe: Recipe = registry.load("geoglot.recipes", name).RECIPE
+    folder = out or Path("runs") / name
+    if (folder / "state.safetensors").exists() and not resume:
+        raise UsageError(folder, cause="already holds a run", remedy="add --resume, or choose another --out")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    validation = Validation(recipe, data_root)
+    trainer = start(recipe, training_examples(recipe, data_root), folder, resume=resume, device=device)
+    write_json(folder / "env.json", environment())
+    trainer.run(validation, log=log)
+    return folder

@@ -32,8 +32,8 @@ def random_views(images: Tensor, side: int, *, generator: torch.Generator, small
 
     Example:
         >>> g = torch.Generator().manual_seed(0)
-        >>> random_views(torch.full((2, 3, 32, 32), 0.5), 16, generator=g).unique()
-        tensor([0.5000])
+        >>> random_views(torch.full((2, 3, 32, 32), 0.5), 16, generator=g).shape
+        torch.Size([2, 3, 16, 16])
     """
     count = len(images)
     area = _uniform(generator, (count,), smallest_area, 1).sqrt()

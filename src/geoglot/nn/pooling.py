@@ -36,6 +36,7 @@ class AttentionPool2d(nn.Module):
         self.attention = nn.Conv2d(channels, heads, 1)
 
     def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C * (1 + heads))."""
         weights = self.attention(features).flatten(2).softmax(-1)
         values = features.flatten(2)
         attended = weights @ values.transpose(1, 2)

@@ -14,9 +14,7 @@ from torch import Tensor, nn
 
 def convolution(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
     """Convolution without bias, then batch normalisation. (B, inputs, H, W) -> (B, outputs, H/stride, W/stride)."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs)
-    )
+    return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs))
 
 
 class BasicBlock(nn.Module):
@@ -33,9 +31,12 @@ class BasicBlock(nn.Module):
         if stride == 2 or inputs != outputs:
             shortcut.append(convolution(inputs, outputs, kernel=1))
         self.shortcut = nn.Sequential(*shortcut)
-        nn.init.zeros_(self.second[1].weight)
+        last = self.second[1]
+        assert isinstance(last, nn.BatchNorm2d)  # noqa: S101 (for mypy: what convolution() builds)
+        nn.init.zeros_(last.weight)
 
     def forward(self, features: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, ceil(H/stride), ceil(W/stride))."""
         change = self.second(torch.relu(self.first(features)))
         if self.training and self.drop_probability > 0:
             keep = torch.rand(len(change), 1, 1, 1, device=change.device) >= self.drop_probability
@@ -60,7 +61,9 @@ class ResidualNetwork(nn.Module):
     def __init__(self, channels: Sequence[int], blocks: Sequence[int], *, drop_probability: float = 0.0) -> None:
         super().__init__()
         width = channels[0]
-        self.stem = nn.Sequential(convolution(3, width // 2, 2), nn.ReLU(), convolution(width // 2, width, 2), nn.ReLU())
+        self.stem = nn.Sequential(
+            convolution(3, width // 2, 2), nn.ReLU(), convolution(width // 2, width, 2), nn.ReLU()
+        )
         stages: list[nn.Module] = []
         for stage, (outputs, count) in enumerate(zip(channels, blocks, strict=True)):
             rate = drop_probability * stage / max(1, len(channels) - 1)

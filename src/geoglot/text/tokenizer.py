@@ -66,7 +66,7 @@ class Tokenizer:
 
         try:
             return cls(Backend.from_file(str(path)), max_length=max_length)
-        except Exception as error:  # noqa: BLE001 (the library raises bare Exception)
+        except Exception as error:
             raise BundleError(path, cause=f"is not a tokenizer ({error})", remedy="export the bundle again") from error
 
     def save(self, path: Path) -> None:

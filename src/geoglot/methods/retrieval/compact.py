@@ -1,7 +1,8 @@
 """geoglot-compact: a small two-tower model for four languages, trained from scratch.
 
-Paper        Ours, in the spirit of Al Rahhal et al., Multilanguage Transformer for Improved Text to Remote Sensing Image
-             Retrieval, IEEE JSTARS 2022: two towers, one shared sphere, a learnt temperature, a language drawn per sample.
+Paper        Ours, in the spirit of Al Rahhal et al., Multilanguage Transformer for Improved Text to Remote Sensing
+             Image Retrieval, IEEE JSTARS 2022: two towers, one shared sphere, a learnt temperature, a language drawn
+             per sample.
 Input        images (B, 3, H, W) float32 in [0, 1]; tokens (T, L) int64, 0 = padding
 Output       embeddings (B, D) and (T, D), unit norm
 Equations    similarity  s_ij = <u_i, v_j> / tau                                      -> logits
@@ -83,6 +84,9 @@ def memory_contrast(queries: Tensor, memory: EmbeddingMemory, positives: Tensor,
 class ImageTower(nn.Module):
     """Pixels to features to the shared sphere."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.network = ResidualNetwork(config.channels, config.blocks, drop_probability=config.drop_blocks)
@@ -99,7 +103,8 @@ class ImageTower(nn.Module):
         images = ((images - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.training):
             features = self.network(images)
-        return self.dropout(F.gelu(self.norm(self.hidden(self.pool(features.float())))))
+        out: Tensor = self.dropout(F.gelu(self.norm(self.hidden(self.pool(features.float())))))
+        return out
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> (B, D), unit norm."""

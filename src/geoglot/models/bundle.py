@@ -1,0 +1,188 @@
+"""A model bundle: a folder with two ONNX towers, a tokenizer, neutral captions' vectors and a card.
+
+``bundle.json`` names every file with its SHA-256; nothing is opened before its checksum was verified, networks are
+loaded from bytes (so external data files cannot be pulled in), and no format that can carry code is accepted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoglot.core.errors import BundleError
+from geoglot.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+FORMAT: Final = 1
+SHIPPED: Final = Path(__file__).with_name("bundles")
+IMAGE, TEXT, TOKENIZER, NEUTRAL = "image.onnx", "text.onnx", "tokenizer.json", "neutral.npy"
+BATCH: Final = 32
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An image encoder and a text encoder that share one sphere, run by ONNX Runtime.
+
+    Attributes:
+        folder: Where the files lie.
+        manifest: Content of ``bundle.json``.
+        sha256: Of ``bundle.json``; it covers every file through their checksums.
+        threads: Threads of a forward pass; 0 lets ONNX Runtime choose.
+    """
+
+    folder: Path
+    manifest: dict[str, Any] = field(repr=False, hash=False)
+    sha256: str
+    threads: int = 0
+
+    @property
+    def id(self) -> str:
+        """Name and version, e.g. ``compact-1``."""
+        return str(self.manifest["id"])
+
+    @property
+    def dimension(self) -> int:
+        """Size D of an embedding."""
+        return int(self.manifest["dimension"])
+
+    @property
+    def side(self) -> int:
+        """Input side in pixels."""
+        return int(self.manifest["side"])
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that the text encoder was trained on."""
+        return tuple(self.manifest["languages"])
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """Licence, training data, measured figures and limits."""
+        return dict(self.manifest.get("card", {}))
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all files together."""
+        return sum(int(entry["bytes"]) for entry in self.manifest["files"].values())
+
+    def read(self, name: str) -> bytes:
+        """Content of one file, after its checksum was verified.
+
+        Raises:
+            BundleError: The file is missing or differs from what was exported.
+        """
+        path = self.folder / name
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise BundleError(path, cause=f"cannot be read ({error.strerror})", remedy="install it again") from error
+        if hashlib.sha256(content).hexdigest() != self.manifest["files"][name]["sha256"]:
+            raise BundleError(path, cause="does not match its checksum", remedy="install the bundle again")
+        return content
+
+    @cached_property
+    def _image_session(self) -> InferenceSession:
+        return _session(self.read(IMAGE), self.threads)
+
+    @cached_property
+    def _text_session(self) -> InferenceSession:
+        return _session(self.read(TEXT), 1)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The sub-word tokenizer."""
+        self.read(TOKENIZER)
+        return Tokenizer.load(self.folder / TOKENIZER, max_length=int(self.manifest["max_length"]))
+
+    @cached_property
+    def neutral(self) -> NDArray[np.float32]:
+        """Vectors of captions of many kinds of place, (M, D) unit rows; they tell how sure a hit is."""
+        self.read(NEUTRAL)
+        vectors: NDArray[np.float32] = np.load(self.folder / NEUTRAL, allow_pickle=False).astype(np.float32)
+        return vectors
+
+    def encode_images(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Embed pictures. (N, side, side, 3) uint8 RGB -> (N, D) float32 unit rows.
+
+        Raises:
+            BundleError: The array has another shape or type.
+        """
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != (self.side, self.side, 3):
+            raise BundleError(
+                self.id,
+                cause=f"wants uint8 (N, {self.side}, {self.side}, 3), got {pixels.dtype} {pixels.shape}",
+                remedy="prepare them with geoglot.geo.resample.to_square",
+            )
+        return self._embed(self._image_session, "pixels", pixels)
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts of any of the languages. -> (N, D) float32 unit rows."""
+        parts = [
+            self._embed(self._text_session, "tokens", self.tokenizer.encode(texts[start : start + BATCH]))
+            for start in range(0, len(texts), BATCH)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, self.dimension), np.float32)
+
+    def _embed(self, session: InferenceSession, name: str, rows: NDArray[Any]) -> NDArray[np.float32]:
+        out = np.empty((len(rows), self.dimension), dtype=np.float32)
+        for start in range(0, len(rows), BATCH):
+            out[start : start + BATCH] = session.run(None, {name: rows[start : start + BATCH]})[0]
+        return out
+
+
+def available() -> list[str]:
+    """Names of the bundles that ship with the package, sorted."""
+    return sorted(path.parent.name for path in SHIPPED.glob("*/bundle.json"))
+
+
+def load_bundle(name_or_path: str | Path = "compact", *, threads: int = 0) -> Bundle:
+    """Open a shipped bundle by name, or a bundle folder by path. Networks are loaded on first use.
+
+    Raises:
+        BundleError: There is no such bundle, or it is of a newer format.
+
+    Example:
+        >>> bundle = load_bundle("compact")
+        >>> vectors = bundle.encode_texts(["many planes beside a terminal", "طائرات كثيرة بجانب مبنى المطار"])
+        >>> vectors.shape
+        (2, 256)
+    """
+    folder = SHIPPED / str(name_or_path)
+    if not (folder / "bundle.json").is_file():
+        folder = Path(name_or_path)
+    try:
+        content = (folder / "bundle.json").read_bytes()
+        manifest = json.loads(content)
+        if not isinstance(manifest, dict):
+            raise ValueError("is not a JSON object")
+    except (OSError, ValueError) as error:
+        remedy = f"choose one of {', '.join(available())} or give a folder written by 'geoglot export'"
+        raise BundleError(name_or_path, cause="is not a model bundle", remedy=remedy) from error
+    if manifest.get("format") != FORMAT:
+        cause = f"has format {manifest.get('format')!r}, this version reads format {FORMAT}"
+        raise BundleError(folder, cause=cause, remedy="update geoglot or export the bundle again")
+    return Bundle(folder, manifest, hashlib.sha256(content).hexdigest(), threads)
+
+
+def _session(network: bytes, threads: int) -> InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    # Spinning threads would take the core that decodes the next tiles.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise BundleError("network", cause=f"cannot be loaded ({error})", remedy="export the bundle again") from error

@@ -1,0 +1,107 @@
+"""Small invented datasets in the stored layouts: generated pictures, invented sentences in four languages."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from geoglot.data.translations import normalised_key
+
+THINGS = {
+    "airport": ("planes", "طائرات", "avions", "aerei"),
+    "beach": ("sand", "رمال", "sable", "sabbia"),
+    "forest": ("trees", "أشجار", "arbres", "alberi"),
+    "river": ("water", "مياه", "eau", "acqua"),
+}
+COLOURS = {
+    "red": ("حمراء", "rouges", "rossi"),
+    "green": ("خضراء", "verts", "verdi"),
+    "blue": ("زرقاء", "bleus", "blu"),
+}
+RGB = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
+
+
+def write_fake(root: Path, name: str = "rsicd", *, per_category: int = 6, side: int = 40) -> Path:
+    """A dataset folder with ``manifest.jsonl(.gz)`` and the translation table beside it. Deterministic."""
+    folder = root / name
+    (folder / "images").mkdir(parents=True)
+    entries = []
+    for row, category in enumerate(THINGS):
+        for number in range(per_category):
+            colour = list(RGB)[number % 3]
+            file = f"images/{category}_{number}.png"
+            _picture(row, colour, number, side).save(folder / file)
+            split = "train" if number < per_category - 2 else "val" if number < per_category - 1 else "test"
+            captions = _captions(category, colour, number)
+            entries.append({"image": file, "cls": category, "split": split, "captions": captions})
+    text = "".join(json.dumps(entry) + "\n" for entry in entries)
+    if name == "rsicd":
+        (folder / "manifest.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+    else:
+        (folder / "manifest.jsonl").write_text(text)
+    write_translations(root)
+    return folder
+
+
+def write_published(root: Path, name: str) -> Path:
+    """The same kind of dataset in the JSON layout in which it is published."""
+    folder = root / name
+    listing, images = ("dataset_rsicd.json", "RSICD_images") if name == "rsicd" else ("dataset.json", "imgs")
+    (folder / images).mkdir(parents=True)
+    entries = []
+    for number in range(1, 13):
+        stem = f"airport_{number}" if name == "rsicd" else str(number * 100)
+        suffix = "jpg" if name == "rsicd" else "tif"
+        _picture(number % 4, "red", number, 24).save(folder / images / f"{stem}.{suffix}")
+        split = ("train", "val", "test")[number % 3]
+        sentences = [{"raw": caption} for caption in _captions("airport", "red", number)]
+        entries.append({"filename": f"{stem}.{suffix}", "split": split, "sentences": sentences})
+    (folder / listing).write_text(json.dumps({"images": entries}))
+    return folder
+
+
+def write_translations(root: Path) -> Path:
+    rows = {}
+    for category in THINGS:
+        for number in range(12):
+            for colour in RGB:
+                for index, caption in enumerate(_captions(category, colour, number)):
+                    rows[normalised_key(caption)] = _translated(category, colour, index)
+    text = "en\tar\tfr\tit\n" + "".join("\t".join([key, *texts]) + "\n" for key, texts in sorted(rows.items()))
+    path = root / "captions_multilingual.tsv.gz"
+    path.write_bytes(gzip.compress(text.encode()))
+    return path
+
+
+def _captions(category: str, colour: str, number: int) -> list[str]:
+    """Five sentences; the second and third are equal, and the fourth is shared by the whole class."""
+    thing = THINGS[category][0]
+    return [
+        f"{colour} {thing} number {number} .",
+        f"there is {colour} {thing} .",
+        f"there is {colour} {thing} .",
+        f"Many {thing} in the picture .",
+        f"{thing} beside {colour} {thing} .",
+    ]
+
+
+def _translated(category: str, colour: str, index: int) -> list[str]:
+    things, colours = THINGS[category][1:], COLOURS[colour]
+    patterns = (
+        ("{t} {c}", "هناك {t} {c}", "هناك {t} {c}", "الكثير من {t}", "{t} بجانب {t} {c}"),
+        ("{t} {c}", "il y a {t} {c}", "il y a {t} {c}", "beaucoup de {t}", "{t} près de {t} {c}"),
+        ("{t} {c}", "c'è {t} {c}", "c'è {t} {c}", "molto {t}", "{t} accanto a {t} {c}"),
+    )
+    return [patterns[k][index].format(t=things[k], c=colours[k]) for k in range(3)]
+
+
+def _picture(row: int, colour: str, number: int, side: int) -> Image.Image:
+    generator = np.random.default_rng(row * 1000 + number)
+    pixels = np.zeros((side, side, 3), dtype=np.uint8) + np.array(RGB[colour], dtype=np.uint8)
+    pixels[:: row + 2] //= 2
+    pixels += generator.integers(0, 30, pixels.shape, dtype=np.uint8)
+    return Image.fromarray(pixels)
