@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from geoglot.api.answer import Answer
-from geoglot.api.area import as_bounds, as_polygon, parse_time
+from geoglot.api.area import parse_time
 from geoglot.api.query import Query, Term, build_query, combine
 from geoglot.core.errors import BundleError, UsageError
 from geoglot.core.records import Bounds, Hit
@@ -164,7 +164,8 @@ class Archive:
             before: Only tiles taken before this date.
             source: Only these files: a path or pattern, or several.
             collapse: Count overlapping tiles of one place as one hit.
-            language: Language of the words, where known; noted in the answer.
+            language: Language of the words (``en``, ``ar``, ``fr``, ``it``), where the guess would be wrong. It is
+                noted in the answer; the model reads all of them alike.
 
         Returns:
             The hits, best first, each with its confidence band; ``answer.likely`` is ``False`` when nothing
@@ -174,7 +175,7 @@ class Archive:
             UsageError: The query or a filter makes no sense.
             SourceError: An example picture cannot be read.
         """
-        query = build_query(text, like=like, unlike=unlike, terms=terms, language=language)
+        query = build_query(text, like=like, unlike=unlike, terms=terms, language=language).with_language()
         if k < 1:
             raise UsageError(f"k={k}", cause="asks for no hits", remedy="give a number from 1 on")
         selection = _filter(within, after, before, source)
@@ -307,9 +308,10 @@ def _filter(
         return None
     from geoglot.archive.filter import Filter
 
-    polygon = as_polygon(within) if isinstance(within, Mapping) else None
+    polygon = within if isinstance(within, Mapping) else None
+    bbox = within if not isinstance(within, Mapping) else None
     return Filter.from_options(
-        bbox=as_bounds(within) if within is not None and not isinstance(within, Mapping) else None,
+        bbox=bbox,
         polygon=polygon,
         after=parse_time(after),
         before=parse_time(before),

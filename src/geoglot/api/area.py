@@ -28,7 +28,9 @@ def parse_bbox(written: str) -> Bounds:
         west, south, east, north = (float(part) for part in written.split(","))
     except ValueError as error:
         raise UsageError(
-            written, cause="is not a box", remedy="write it as west,south,east,north in degrees, such as 5.0,43.2,5.6,43.6"
+            written,
+            cause="is not a box",
+            remedy="write it as west,south,east,north in degrees, such as 5.0,43.2,5.6,43.6",
         ) from error
     return Bounds(west, south, east, north)
 

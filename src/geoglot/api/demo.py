@@ -106,7 +106,11 @@ def run_demo(
         answers = _ask(archive, SCENE_QUESTIONS if folder is None else FOLDER_QUESTIONS, out)
         say("writing the report")
         facts = _facts(archive, path, indexed, seconds)
-        title = "A rendered scene, searched in four languages" if folder is None else f"{place.name}, searched in four languages"
+        title = (
+            "A rendered scene, searched in four languages"
+            if folder is None
+            else f"{place.name}, searched in four languages"
+        )
         report = archive.report(answers, out / "report.html", title=title, facts=facts)
     hits = out / "hits.geojson"
     hits.write_text(json.dumps(_all_hits(answers), ensure_ascii=False), encoding="utf-8", errors="backslashreplace")
@@ -134,7 +138,7 @@ def _ask(archive: Archive, questions: Sequence[Question], out: Path) -> tuple[An
     """Every question in words, then one by example: the best hit of the clearest answer, cut out as a picture."""
     answers = [archive.search(q.text, k=HITS_PER_QUESTION, language=q.language) for q in questions]
     clearest = max((answer for answer in answers if len(answer)), key=lambda answer: answer[0].score)
-    cut = cut_pictures(clearest[:1], archive.read_options(side=256))
+    cut = cut_pictures(clearest[:1], side=256)
     for picture in cut.values():
         example = out / "example.jpg"
         example.write_bytes(picture)

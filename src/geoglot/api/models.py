@@ -27,5 +27,5 @@ def _describe(name: str, bundle: Any) -> dict[str, Any]:
         "side_px": bundle.side,
         "dimension": bundle.dimension,
         "licence": card.get("licence"),
-        "recall": card.get("recall"),
+        "validation_mean_recall_percent": card.get("validation_mean_recall_percent"),
     }

@@ -2,51 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geoglot.api.answer import Answer
+from geoglot.api.report import ReportContent
 from geoglot.api.report_map import Overview
 from geoglot.core.errors import SourceError
-from geoglot.core.records import Hit
+from geoglot.core.records import Bounds, Hit, Window
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from geoglot.geo.decoder import ReadOptions
+    from geoglot.api.archive import Archive
 
+PICTURE_SIDE = 224
 _QUALITY = 82
 
 
-def cut_pictures(hits: Iterable[Hit], options: ReadOptions) -> dict[str, bytes]:
-    """A JPEG per hit, by hit id. A source that is gone or changed simply has none.
+def gather(
+    archive: Archive, answers: Sequence[Answer], *, title: str, facts: Mapping[str, str] | None = None
+) -> ReportContent:
+    """Everything that a report of these answers shows: facts, pictures of hits, examples and scenes."""
+    info = archive.info()
+    if facts is None:
+        facts = {
+            "Archive": str(archive.path),
+            "Files": f"{info['sources']:,}",
+            "Tiles": f"{info['tiles']:,}",
+            "Model": str(info["model"]),
+        }
+    examples = {str(t.picture): t.picture for answer in answers for t in answer.query.terms if t.picture is not None}
+    scenes = {scene for answer in answers if (scene := scene_of(answer)) is not None}
+    overviews = {scene: cut_whole(scene) for scene in scenes}
+    wholes = {name: cut_whole(path, side=PICTURE_SIDE) for name, path in examples.items()}
+    return ReportContent(
+        answers=answers,
+        title=title,
+        facts=facts,
+        pictures=cut_pictures(hit for answer in answers for hit in answer),
+        examples={name: whole.jpeg for name, whole in wholes.items() if whole is not None},
+        overviews={name: whole for name, whole in overviews.items() if whole is not None},
+        extent=Bounds(*info["extent"]) if info.get("extent") else None,
+        archive=str(archive.path),
+    )
+
+
+def cut_pictures(hits: Iterable[Hit], *, side: int = PICTURE_SIDE) -> dict[str, bytes]:
+    """A JPEG per hit, by hit id. A source that is gone or changed has none: the page says so.
 
     Args:
-        hits: From any number of sources; each source is read once.
-        options: The tiling that the sources were indexed with; ``side`` is the side of the pictures.
+        hits: From any number of sources; each source is opened once.
+        side: Side of the pictures in pixels.
     """
-    from geoglot.geo.decoder import Decoder, TileBatch
+    from geoglot.geo.decoder import Decoder, ReadOptions
 
-    wanted: dict[str, dict[tuple[tuple[int, ...], int], str]] = {}
+    wanted: dict[str, dict[str, Window]] = {}
     for hit in hits:
-        wanted.setdefault(hit.source, {})[(tuple(hit.tile.window), hit.tile.level)] = hit.id
+        wanted.setdefault(hit.source, {})[hit.id] = hit.tile.window
     found: dict[str, bytes] = {}
-    with Decoder(options) as decoder:
-        for source, places in wanted.items():
-            missing = set(places)
+    with Decoder(ReadOptions(side=side)) as decoder:
+        for source, windows in wanted.items():
             try:
-                for part in decoder.read(Path(source)):
-                    for pixels, tile in zip(part.pixels, part.tiles, strict=True) if isinstance(part, TileBatch) else ():
-                        place = (tuple(tile.window), tile.level)
-                        if place in missing:
-                            missing.remove(place)
-                            found[places[place]] = as_jpeg(pixels)
-                    if not missing:
-                        break
+                cut = decoder.cut(Path(source), list(windows.values()))
+                found |= {key: as_jpeg(pixels) for key, pixels in zip(windows, cut, strict=True)}
             except SourceError:
-                continue  # the page says "picture not available"
+                continue
     return found
 
 
@@ -76,8 +100,12 @@ def as_jpeg(pixels: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-def scene_of(answers: Sequence[Sequence[Hit]]) -> str | None:
-    """The one georeferenced source that all hits of all answers lie in, if there is one."""
-    sources = {hit.source for answer in answers for hit in answer}
-    located = all(hit.tile.bounds is not None for answer in answers for hit in answer)
-    return sources.pop() if len(sources) == 1 and located else None
+def scene_of(hits: Sequence[Hit]) -> str | None:
+    """The one source that all hits lie in as parts of it, if there is one.
+
+    Example:
+        >>> scene_of([]) is None
+        True
+    """
+    sources = {hit.source for hit in hits}
+    return sources.pop() if len(sources) == 1 and len({hit.tile.window for hit in hits}) > 1 else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +98,20 @@ class Query:
             sign = "− " if term.weight < 0 else "+ " if parts else ""
             parts.append(f"{sign}{size}{words}")
         return " ".join(parts)
+
+    def with_language(self) -> Query:
+        """The query with the language of its words: the one that was said, else a guess.
+
+        Example:
+            >>> build_query("un port avec des bateaux").with_language().language
+            'fr'
+        """
+        words = " ".join(term.text for term in self.terms if term.text)
+        if self.language is not None or not words:
+            return self
+        from geoglot.text.language import detect
+
+        return replace(self, language=detect(words))
 
     @property
     def direction(self) -> str:

@@ -119,7 +119,8 @@ def _contents(answers: Sequence[Answer]) -> str:
         told = words["likely_count"].format(n=count, all=len(answer)) if answer.likely else words["none"]
         rows.append(
             f'<li dir="{answer.query.direction}"{_lang(language)}><a href="#q{number}">'
-            f'<span class="dot {state}"></span><span class="words">{_safe(answer.query.label)}</span><small>{_safe(told)}</small></a></li>'
+            f'<span class="dot {state}"></span><span class="words">{_safe(answer.query.label)}</span>'
+            f"<small>{_safe(told)}</small></a></li>"
         )
     return f'<nav class="contents" aria-label="Queries"><ol>{"".join(rows)}</ol></nav>'
 

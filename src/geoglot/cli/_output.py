@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
-from geoglot.api.answer import SUFFIXES, Answer, GeoFormat
+from geoglot.api.answer import SUFFIXES, Answer
 from geoglot.api.printable import printable
 from geoglot.cli._command import require
 from geoglot.core.errors import UsageError

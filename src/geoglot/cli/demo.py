@@ -15,9 +15,15 @@ EXAMPLES = """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options and arguments."""
-    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="your imagery (default: a scene is rendered)")
-    parser.add_argument("--out", type=Path, default=Path("demo"), metavar="DIR", help="where the results go (default: demo)")
-    parser.add_argument("--format", choices=("table", "jsonl"), help="output format (default: table on a terminal, jsonl in a pipe)")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, metavar="FOLDER", help="your imagery (default: a scene is rendered)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("demo"), metavar="DIR", help="where the results go (default: demo)"
+    )
+    parser.add_argument(
+        "--format", choices=("table", "jsonl"), help="output format (default: table on a terminal, jsonl in a pipe)"
+    )
     parser.add_argument("--quiet", "-q", action="store_true", help="no progress")
 
 

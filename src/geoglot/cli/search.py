@@ -44,7 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="words with a weight, negative for 'less of this'; may be repeated",
     )
     terms.add_argument(
-        "--language", metavar="CODE", help="language of the words, where the guess would be wrong: en, ar, fr, it"
+        "--language",
+        choices=LANGUAGES,
+        metavar="CODE",
+        help="language of the words, where the guess would be wrong: en, ar, fr, it",
     )
     filters = parser.add_argument_group("filters (applied during the search)")
     filters.add_argument(

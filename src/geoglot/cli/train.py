@@ -21,14 +21,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: a new one under runs/)")
     parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
-    parser.add_argument("--quiet", "-q", action="store_true", help="no progress")
+    parser.add_argument("--quiet", "-q", action="store_true", help="print no figures of epochs")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train."""
-    from geoglot.cli._command import DONE, needs_torch
+    """Train; every epoch's figures are one JSON line."""
+    from geoglot.cli._command import DONE, needs_torch, warn
+    from geoglot.cli._output import as_json
 
     with needs_torch():
         from geoglot.engine.training import train_recipe
-    train_recipe(options.recipe, data_root=options.data_root, out=options.out, resume=options.resume)
+
+    def log(record: dict[str, object]) -> None:
+        if not options.quiet:
+            print(as_json(record), flush=True)
+
+    folder = train_recipe(options.recipe, data_root=options.data_root, out=options.out, resume=options.resume, log=log)
+    warn(f"the run is in {folder}. Next: geoglot export {folder}")
     return DONE
