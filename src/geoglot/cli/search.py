@@ -24,6 +24,7 @@ EXAMPLES = """
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options and arguments."""
     from geoglot.cli._output import add_output_options
+    from geoglot.text.language import LANGUAGES
 
     parser.add_argument("text", nargs="?", help="what to look for, in a language that the model knows")
     parser.add_argument("--archive", "-a", required=True, metavar="DIR", type=Path, help="archive to search")
