@@ -46,7 +46,8 @@ def _section(name: str, command: Any) -> str:
     examples = "\n".join(line.strip() for line in command.EXAMPLES.strip().splitlines())
     usage = parser.format_usage().removeprefix("usage: ").strip()
     table = "\n".join(["| option | meaning |", "|---|---|", *rows])
-    return f"### geoglot {name}\n\n{command.SUMMARY}\n\n```console\n{examples}\n```\n\n```text\n{usage}\n```\n\n{table}\n"
+    shown = f"```console\n{examples}\n```\n\n```text\n{usage}\n```"
+    return f"### geoglot {name}\n\n{command.SUMMARY}\n\n{shown}\n\n{table}\n"
 
 
 def _row(action: argparse.Action) -> str:
