@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from geoglot.archive.filter import Filter
     from geoglot.archive.ingest import IngestReport, Progress
     from geoglot.archive.store import ArchiveStore
+    from geoglot.archive.verify import VerifyReport
     from geoglot.models.encoder import Encoder
 
 Area = Bounds | Sequence[float] | Mapping[str, Any]
@@ -75,6 +76,11 @@ class Archive:
         return cls(ArchiveStore.open(Path(path), read_only=read_only), model)
 
     @property
+    def path(self) -> Path:
+        """The archive's folder."""
+        return self.store.layout.root
+
+    @property
     def encoder(self) -> Encoder:
         """The model, loaded at first use and checked against the one the archive was indexed with.
 
@@ -82,11 +88,11 @@ class Archive:
             BundleError: It cannot be loaded, or it is another model.
         """
         if self._encoder is None:
-            encoder = _load(self._model)
-            if (encoder.id, encoder.sha256) != (self.store.bundle_id, self.store.bundle_sha256):
+            encoder, made_with = _load(self._model), self.store.identity
+            if (encoder.id, encoder.sha256) != (made_with.bundle_id, made_with.bundle_sha256):
                 raise BundleError(
                     encoder.id,
-                    cause=f"is not the model of this archive, which was indexed with {self.store.bundle_id}",
+                    cause=f"is not the model of this archive, which was indexed with {made_with.bundle_id}",
                     remedy="open the archive with that model, or index into a new archive",
                 )
             self._encoder = encoder
@@ -219,11 +225,30 @@ class Archive:
 
     def info(self) -> dict[str, Any]:
         """Sources, tiles, extent, time range, model and size, as JSON-ready values."""
-        return dict(self.store.info())
+        from geoglot.api.coverage import coverage
 
-    def verify(self) -> list[dict[str, Any]]:
-        """Check every byte; one finding per damage with what to redo. An empty list means all is well."""
-        return [finding.as_record() for finding in self.store.verify()]
+        told = self.store.info()
+        return {
+            "path": str(self.path),
+            "sources": told.sources.get("done", 0),
+            "failed_sources": told.sources.get("failed", 0),
+            "tiles": told.rows,
+            **coverage(self.store.searcher),
+            "model": told.identity.bundle_id,
+            "dimension": told.identity.dimension,
+            "bytes": sum(told.bytes.values()),
+            "shards": told.shards,
+            "format": told.identity.format,
+            "created": told.identity.created,
+        }
+
+    def verify(self) -> VerifyReport:
+        """Check every byte of the archive on disk; nothing is changed.
+
+        Returns:
+            ``report.ok``, and for each damage its file, cause and what indexing again will redo.
+        """
+        return verify_archive(self.path)
 
     def remove(self, sources: str | Sequence[str]) -> int:
         """Take files out of the archive (their tiles; never the files themselves).
@@ -283,6 +308,17 @@ class Archive:
         if not length > 0:
             raise UsageError(path, cause="has no picture to compare with", remedy="choose a picture that is not empty")
         return (total / length).astype(np.float32)
+
+
+def verify_archive(path: str | Path) -> VerifyReport:
+    """Check every byte of an archive, also of one that is too damaged to be opened.
+
+    Raises:
+        ArchiveError: There is no archive, or it is of a newer format.
+    """
+    from geoglot.archive.verify import verify
+
+    return verify(Path(path))
 
 
 def _load(model: str | Path | Encoder) -> Encoder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 GROUP = "Your archive"
@@ -23,15 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check, list the findings, and say in the exit code whether there are any."""
-    from geoglot.api.archive import Archive
+    from geoglot.api.archive import verify_archive
+    from geoglot.api.printable import printable
     from geoglot.cli._command import DONE, FAILED, warn
-    from geoglot.cli._output import show_records
+    from geoglot.cli._output import show_records, size_text
 
-    with Archive.open(options.archive) as archive:
-        findings = archive.verify()
-    if not findings:
-        warn(f"{options.archive} is whole: every checksum holds.")
+    report = verify_archive(options.archive)
+    for note in report.notes:
+        warn(f"note: {printable(note)}.")
+    if report.ok:
+        warn(f"{printable(str(options.archive))} is whole: {report.files:,} files, {size_text(report.bytes)} checked.")
         return DONE
-    show_records(findings, asked=options.format, title="Damage found")
-    warn(f"{len(findings):,} findings. Run 'geoglot index' on the same folders: it reads again what was lost.")
+    show_records([asdict(damage) for damage in report.damages], asked=options.format, title="Damage")
+    warn(
+        f"{len(report.damages):,} files are damaged. 'geoglot index' on the same folders makes the archive whole again."
+    )
     return FAILED
