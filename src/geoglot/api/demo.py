@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -60,7 +59,6 @@ class DemoResult:
     Attributes:
         answers: One per question, the one by example last.
         indexed: What was read.
-        seconds: Time of indexing.
         archive: The archive's folder.
         report: The HTML page.
         hits: All hits as GeoJSON.
@@ -68,7 +66,6 @@ class DemoResult:
 
     answers: tuple[Answer, ...]
     indexed: IngestReport
-    seconds: float
     archive: Path
     report: Path
     hits: Path
@@ -97,15 +94,13 @@ def run_demo(
     say(f"indexing {place}")
     path = out / ("archive" if folder is None else f"archive-{_label(place)}")
     with _open_or_create(path) as archive:
-        started = time.monotonic()
         indexed = archive.index(place, progress=progress)
-        seconds = time.monotonic() - started
         if archive.info()["tiles"] == 0:
             raise DataError(place, cause="holds no imagery that can be read", remedy=f"see {path / 'errors.jsonl'}")
         say("searching in four languages and by example")
         answers = _ask(archive, SCENE_QUESTIONS if folder is None else FOLDER_QUESTIONS, out)
         say("writing the report")
-        facts = _facts(archive, path, indexed, seconds)
+        facts = _facts(archive, path, indexed)
         title = (
             "A rendered scene, searched in four languages"
             if folder is None
@@ -114,7 +109,7 @@ def run_demo(
         report = archive.report(answers, out / "report.html", title=title, facts=facts)
     hits = out / "hits.geojson"
     hits.write_text(json.dumps(_all_hits(answers), ensure_ascii=False), encoding="utf-8", errors="backslashreplace")
-    return DemoResult(answers=answers, indexed=indexed, seconds=seconds, archive=path, report=report, hits=hits)
+    return DemoResult(answers=answers, indexed=indexed, archive=path, report=report, hits=hits)
 
 
 def _rendered_scene(out: Path, say: Callable[[str], None]) -> Path:
@@ -146,7 +141,7 @@ def _ask(archive: Archive, questions: Sequence[Question], out: Path) -> tuple[An
     return tuple(answers)
 
 
-def _facts(archive: Archive, path: Path, indexed: IngestReport, seconds: float) -> dict[str, str]:
+def _facts(archive: Archive, path: Path, indexed: IngestReport) -> dict[str, str]:
     info = archive.info()
     facts = {
         "Archive": str(path),
@@ -155,8 +150,8 @@ def _facts(archive: Archive, path: Path, indexed: IngestReport, seconds: float) 
         "Model": archive.encoder.id,
         "Made": f"{datetime.now(UTC):%Y-%m-%d}",
     }
-    if indexed.tiles:
-        facts["Speed"] = f"{indexed.tiles / max(seconds, 1e-9):,.0f} tiles per second"
+    if indexed.rows_added:
+        facts["Indexed at"] = f"{indexed.rows_added / indexed.seconds:,.0f} tiles per second"
     return facts
 
 

@@ -30,9 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the demo and show every answer."""
     from geoglot.api.demo import run_demo
-    from geoglot.cli._command import DONE, PARTLY, warn
+    from geoglot.cli._command import warn
     from geoglot.cli._output import show_answer
     from geoglot.cli._progress import progress_display
+    from geoglot.cli.index import tell_failures
 
     say = (lambda words: None) if options.quiet else warn
     with progress_display("indexing", quiet=options.quiet) as report:
@@ -40,14 +41,12 @@ def run(options: argparse.Namespace) -> int:
             options.folder,
             options.out,
             say=say,
-            progress=lambda state: report(state.sources_seen, state.sources_total, f"{state.tiles:,} tiles"),
+            progress=lambda state: report(state.files_done, state.files_total, f"files, {state.rows:,} tiles"),
         )
     for answer in made.answers:
         show_answer(answer, asked=options.format, output=None)
-    speed = f", {made.indexed.tiles / made.seconds:,.0f} tiles per second" if made.indexed.tiles else ""
-    warn(f"indexed {made.indexed.tiles:,} new tiles in {made.seconds:.1f} s{speed}.")
+    done = made.indexed
+    speed = f" ({done.rows_added / done.seconds:,.0f} tiles per second)" if done.rows_added else ""
+    warn(f"indexed {done.rows_added:,} new tiles in {done.seconds:.1f} s{speed}.")
     warn(f"wrote {made.report} (open it in a browser) and {made.hits} (open it in QGIS).")
-    if made.indexed.failed:
-        warn(f"{made.indexed.failed:,} files failed; see {made.archive / 'errors.jsonl'}.")
-        return PARTLY
-    return DONE
+    return tell_failures(done, made.archive)

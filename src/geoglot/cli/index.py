@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from geoglot.api.printable import printable
 from geoglot.cli._command import DONE, FAILED, PARTLY, warn
 from geoglot.core.errors import UsageError
 
 if TYPE_CHECKING:
     from geoglot.api.archive import Archive
+    from geoglot.archive.ingest import IngestReport
 
 GROUP = "Your archive"
 SUMMARY = "Read folders of imagery into an archive; new and changed files only."
@@ -63,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Index and tell what was done."""
-    from geoglot.cli._output import show_facts, size_text
+    import sys
+
+    from geoglot.cli._output import choose_format, show_facts, size_text
     from geoglot.cli._progress import progress_display
 
     with open_or_create(options.archive, options.model) as archive:
@@ -76,16 +81,41 @@ def run(options: argparse.Namespace) -> int:
                 bands=options.bands,
                 time_from=options.time_from,
                 jobs=options.jobs,
-                progress=lambda state: report(state.sources_seen, state.sources_total, f"{state.tiles:,} tiles"),
+                progress=lambda state: report(state.files_done, state.files_total, f"files, {state.rows:,} tiles"),
             )
-        record = {**done.as_record(), "archive_bytes": archive.info()["bytes"]}
-    if options.format == "table" or (options.format is None and _terminal()):
+        record = summary(done, archive.info())
+    if choose_format(options.format, None, terminal=sys.stdout.isatty()) == "table":
         record["archive_bytes"] = size_text(record["archive_bytes"])
     show_facts(record, asked=options.format)
+    return tell_failures(done, options.archive)
+
+
+def summary(done: IngestReport, info: Mapping[str, Any]) -> dict[str, Any]:
+    """What an index run did, in a few numbers."""
+    return {
+        "indexed": done.indexed,
+        "unchanged": done.unchanged,
+        "known_bytes": done.known_bytes,
+        "failed": len(done.failed),
+        "gone": len(done.gone),
+        "repaired": len(done.repaired),
+        "new_tiles": done.rows_added,
+        "tiles_per_second": round(done.rows_added / done.seconds, 1) if done.seconds > 0 else 0.0,
+        "seconds": round(done.seconds, 2),
+        "tiles": info["tiles"],
+        "archive_bytes": info["bytes"],
+    }
+
+
+def tell_failures(done: IngestReport, archive: Path) -> int:
+    """Point to the errors, and say in the exit code whether all, some or no files could be used."""
     if not done.failed:
         return DONE
-    warn(f"{done.failed:,} files failed; see {options.archive / 'errors.jsonl'} for the cause and remedy of each.")
-    return PARTLY if done.done or done.unchanged else FAILED
+    first = printable(str(done.failed[0]))
+    more = f" {len(done.failed) - 1:,} more files failed." if len(done.failed) > 1 else ""
+    warn(f"error: {first}{more}")
+    warn(f"the cause and remedy of each failure are in {printable(str(archive / 'errors.jsonl'))}.")
+    return PARTLY if done.indexed or done.unchanged or done.known_bytes else FAILED
 
 
 def open_or_create(path: Path, model: str) -> Archive:
@@ -113,9 +143,3 @@ def band_numbers(written: str) -> tuple[int, ...]:
             f"--bands {written}", cause="is not a choice of bands", remedy="give one or three numbers such as 4,3,2"
         )
     return numbers
-
-
-def _terminal() -> bool:
-    import sys
-
-    return sys.stdout.isatty()
