@@ -123,7 +123,7 @@ def colour_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with six photos of one colour each and one georeferenced scene of 4 x 4 coloured fields of 64 px."""
     import rasterio
-    from rasterio.transform import from_origin
+    from rasterio import Affine
 
     folder = tmp_path_factory.mktemp("painted")
     noise = np.random.default_rng(2)
@@ -136,7 +136,7 @@ def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         row, column = divmod(number, 4)
         scene[:, row * 64 : row * 64 + 64, column * 64 : column * 64 + 64] = np.array(colour)[:, None, None]
     profile = {"driver": "GTiff", "width": 256, "height": 256, "count": 3, "dtype": "uint8", "crs": "EPSG:32632"}
-    transform = from_origin(500_000, 5_000_000, 10, 10)
+    transform = Affine(10, 0, 500_000, 0, -10, 5_000_000)
     with rasterio.open(folder / "scene.tif", "w", **profile, transform=transform, photometric="RGB") as file:
         file.write(scene)
     return folder

@@ -140,7 +140,7 @@ class Archive:
             side=self.encoder.side,
             time_from=time_from,
         )
-        return ingest(self.store, self.encoder, _as_paths(paths), options=options, jobs=jobs, progress=progress)
+        return ingest(self.store, self.encoder, existing_paths(paths), options=options, jobs=jobs, progress=progress)
 
     def search(
         self,
@@ -283,7 +283,7 @@ class Archive:
         return tuple(
             Hit(
                 rank=rank,
-                score=float(raw.score),
+                score=min(1.0, max(-1.0, float(raw.score))),
                 band=band,
                 id=raw.id,
                 source=raw.source,
@@ -329,8 +329,17 @@ def _load(model: str | Path | Encoder) -> Encoder:
     return load_bundle(str(model))
 
 
-def _as_paths(given: str | Path | Sequence[str | Path]) -> list[Path]:
-    return [Path(given)] if isinstance(given, str | os.PathLike) else [Path(one) for one in given]
+def existing_paths(given: str | Path | Sequence[str | Path]) -> list[Path]:
+    """One path or several, all of them there.
+
+    Raises:
+        UsageError: One of them does not exist.
+    """
+    paths = [Path(given)] if isinstance(given, str | os.PathLike) else [Path(one) for one in given]
+    for path in paths:
+        if not os.path.lexists(path):
+            raise UsageError(path, cause="does not exist", remedy="check the path")
+    return paths
 
 
 def _filter(

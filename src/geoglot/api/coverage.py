@@ -64,7 +64,7 @@ def extent_of(bounds: NDArray[np.float64]) -> Bounds | None:
 
 
 def _after_widest_gap(west: NDArray[np.float64], east: NDArray[np.float64]) -> float:
-    """A longitude at the end of the widest stretch, in tenths of a degree, that no box touches."""
+    """A longitude just before the end of the widest stretch, in tenths of a degree, that no box touches."""
     import numpy as np
 
     first = np.floor((west + 180) * 10).astype(np.int64) % _BINS
@@ -75,4 +75,5 @@ def _after_widest_gap(west: NDArray[np.float64], east: NDArray[np.float64]) -> f
     covered = np.cumsum(change)[: 2 * _BINS]
     touched = np.flatnonzero((covered[:_BINS] + covered[_BINS:]) > 0)
     gaps = np.diff(touched, append=touched[0] + _BINS)
-    return float(touched[(np.argmax(gaps) + 1) % len(touched)]) / 10 - 180
+    # half a bin before it, so that rounding cannot put a box on the wrong side
+    return (float(touched[(np.argmax(gaps) + 1) % len(touched)]) - 0.5) / 10 - 180

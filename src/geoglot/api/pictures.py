@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from geoglot.api.answer import Answer
 from geoglot.api.report import ReportContent
 from geoglot.api.report_map import Overview
-from geoglot.core.errors import SourceError
 from geoglot.core.records import Bounds, Hit, Window
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from geoglot.api.archive import Archive
 
 PICTURE_SIDE = 224
+_OVERVIEW_SIDE = 800
+_EVERYTHING = Window(0, 0, 1 << 31, 1 << 31)
 _QUALITY = 82
 
 
@@ -35,17 +36,16 @@ def gather(
             "Tiles": f"{info['tiles']:,}",
             "Model": str(info["model"]),
         }
-    examples = {str(t.picture): t.picture for answer in answers for t in answer.query.terms if t.picture is not None}
+    examples = {str(term.picture) for answer in answers for term in answer.query.terms if term.picture is not None}
     scenes = {scene for answer in answers if (scene := scene_of(answer)) is not None}
-    overviews = {scene: cut_whole(scene) for scene in scenes}
-    wholes = {name: cut_whole(path, side=PICTURE_SIDE) for name, path in examples.items()}
+    wholes = cut_whole(examples, side=PICTURE_SIDE)
     return ReportContent(
         answers=answers,
         title=title,
         facts=facts,
         pictures=cut_pictures(hit for answer in answers for hit in answer),
-        examples={name: whole.jpeg for name, whole in wholes.items() if whole is not None},
-        overviews={name: whole for name, whole in overviews.items() if whole is not None},
+        examples={name: whole.jpeg for name, whole in wholes.items()},
+        overviews=cut_whole(sorted(scenes), side=_OVERVIEW_SIDE),
         extent=Bounds(*info["extent"]) if info.get("extent") else None,
         archive=str(archive.path),
     )
@@ -58,37 +58,50 @@ def cut_pictures(hits: Iterable[Hit], *, side: int = PICTURE_SIDE) -> dict[str, 
         hits: From any number of sources; each source is opened once.
         side: Side of the pictures in pixels.
     """
-    from geoglot.geo.decoder import Decoder, ReadOptions
+    from geoglot.geo.decoder import Cut, Decoder, ReadOptions, TileBatch
 
-    wanted: dict[str, dict[str, Window]] = {}
+    wanted: dict[str, dict[Window, list[str]]] = {}
     for hit in hits:
-        wanted.setdefault(hit.source, {})[hit.id] = hit.tile.window
+        wanted.setdefault(hit.source, {}).setdefault(hit.tile.window, []).append(hit.id)
+    cuts = [Cut(path=Path(source), windows=tuple(windows)) for source, windows in wanted.items()]
     found: dict[str, bytes] = {}
+    if not cuts:
+        return found
     with Decoder(ReadOptions(side=side)) as decoder:
-        for source, windows in wanted.items():
-            try:
-                cut = decoder.cut(Path(source), list(windows.values()))
-                found |= {key: as_jpeg(pixels) for key, pixels in zip(windows, cut, strict=True)}
-            except SourceError:
-                continue
+        for path, part in decoder.read_many(cuts):
+            if not isinstance(part, TileBatch):
+                continue  # what the source is, or an error: then the page says "picture not available"
+            for pixels, tile in zip(part.pixels, part.tiles, strict=True):
+                ids = _nearest(tile.window, wanted[str(path)])
+                found |= dict.fromkeys(ids, as_jpeg(pixels))
     return found
 
 
-def cut_whole(path: str | Path, *, side: int = 720) -> Overview | None:
-    """A whole source in one small picture; ``None`` when it cannot be read any more."""
-    from geoglot.geo.decoder import Decoder, ReadOptions, SourceInfo, TileBatch
+def cut_whole(paths: Iterable[str | Path], *, side: int) -> dict[str, Overview]:
+    """Whole sources, each in one small picture, by path. One that cannot be read any more is left out."""
+    from geoglot.geo.decoder import Cut, Decoder, ReadOptions, SourceInfo, TileBatch
 
+    cuts = [Cut(path=Path(path), windows=(_EVERYTHING,)) for path in paths]
+    found: dict[str, Overview] = {}
     size = (0, 0)
-    with Decoder(ReadOptions(tile=1 << 30, overlap=0.0, side=side)) as decoder:
-        try:
-            for part in decoder.read(Path(path)):
-                if isinstance(part, SourceInfo):
-                    size = (part.width, part.height)
-                elif isinstance(part, TileBatch):
-                    return Overview(jpeg=as_jpeg(part.pixels[0]), width=size[0], height=size[1])
-        except SourceError:
-            return None
-    return None
+    if not cuts:
+        return found
+    with Decoder(ReadOptions(side=side)) as decoder:
+        for path, part in decoder.read_many(cuts):
+            if isinstance(part, SourceInfo):
+                size = (part.width, part.height)
+            elif isinstance(part, TileBatch):
+                found[str(path)] = Overview(jpeg=as_jpeg(part.pixels[0]), width=size[0], height=size[1])
+    return found
+
+
+def _nearest(window: Window, wanted: Mapping[Window, list[str]]) -> list[str]:
+    """Ids of the hits that a cut-out picture stands for: at a coarse level a window may shift by a pixel or two."""
+
+    def apart(other: Window) -> int:
+        return sum(abs(a - b) for a, b in zip(window, other, strict=True))
+
+    return wanted[min(wanted, key=apart)]
 
 
 def as_jpeg(pixels: NDArray[np.uint8]) -> bytes:

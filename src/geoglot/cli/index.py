@@ -68,13 +68,15 @@ def run(options: argparse.Namespace) -> int:
     """Index and tell what was done."""
     import sys
 
+    from geoglot.api.archive import existing_paths
     from geoglot.cli._output import choose_format, show_facts, size_text
     from geoglot.cli._progress import progress_display
 
+    paths = existing_paths(options.paths)  # a slip of the pen must not leave an empty archive behind
     with open_or_create(options.archive, options.model) as archive:
         with progress_display("indexing", quiet=options.quiet) as report:
             done = archive.index(
-                options.paths,
+                paths,
                 tile=options.tile,
                 overlap=options.overlap,
                 levels=options.levels,

@@ -62,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     filters.add_argument(
         "--source", action="append", metavar="GLOB", help="only these files: a path or a pattern; may be repeated"
     )
+    parser.add_argument(
+        "--model", default="compact", metavar="NAME", help="model that the archive was indexed with (default: compact)"
+    )
     parser.add_argument("--all", action="store_true", help="show overlapping tiles of one place as hits of their own")
     add_output_options(parser)
 
@@ -80,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         remedy="give one of them",
     )
     choose_format(options.format, options.output, terminal=True)  # a wrong -o is told before the search, not after it
-    with Archive.open(options.archive) as archive:
+    with Archive.open(options.archive, model=options.model) as archive:
         answer = archive.search(
             options.text,
             like=options.like,
