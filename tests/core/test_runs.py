@@ -106,6 +106,17 @@ def test_new_files_are_readable_like_any_other(tmp_path):
     assert (tmp_path / "whole").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+def test_a_reader_of_the_old_file_keeps_the_old_content(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with path.open() as reader:
+        with whole_file(path) as temporary:
+            temporary.write_text("new and longer")
+            assert path.read_text() == "old"
+        assert reader.read() == "old"
+    assert path.read_text() == "new and longer"
+
+
 def test_killed_writer_leaves_the_old_content(tmp_path):
     path = tmp_path / "a.json"
     write_json(path, {"old": True})

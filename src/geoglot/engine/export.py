@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,16 +109,19 @@ def fold_normalisation(module: nn.Module) -> None:
 
 def to_onnx(graph: nn.Module, example: Tensor, path: Path, *, input_name: str, axes: Mapping[int, str]) -> None:
     """Export a graph with named input, output ``embedding`` and free axes."""
-    torch.onnx.export(
-        graph.eval(),
-        (example,),
-        str(path),
-        input_names=[input_name],
-        output_names=["embedding"],
-        dynamic_axes={input_name: dict(axes), "embedding": {0: "batch"}},
-        opset_version=17,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # The trace-based exporter is announced as legacy, but its graphs are the ones that static quantisation reads.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            graph.eval(),
+            (example,),
+            str(path),
+            input_names=[input_name],
+            output_names=["embedding"],
+            dynamic_axes={input_name: dict(axes), "embedding": {0: "batch"}},
+            opset_version=17,
+            dynamo=False,
+        )
 
 
 def quantise_images(source: Path, target: Path, pictures: NDArray[np.uint8], *, keep: Sequence[str] = ()) -> None:

@@ -1,6 +1,7 @@
 """Training data of image-text retrieval: pictures in memory, captions in several languages, batches by step.
 
-A batch is a function of (seed, step) alone, so a resumed run sees what an uninterrupted one would have seen.
+A batch is a function of (seed, step) alone, so a resumed run sees what an uninterrupted one would have seen. The one
+exception is ``token_dropout``, whose draws belong to the tokenizer library and cannot be seeded.
 """
 
 from __future__ import annotations

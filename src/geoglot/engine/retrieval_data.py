@@ -82,6 +82,7 @@ class Validation:
         return {**figures, "score": float(np.mean(list(figures.values())))}
 
 
+@torch.no_grad()
 def embed_pictures(model: nn.Module, pictures: Tensor) -> NDArray[np.float32]:
     """(N, 3, S, S) uint8 -> (N, D) float32 unit rows, on the model's device."""
     device = next(model.parameters()).device
@@ -92,6 +93,7 @@ def embed_pictures(model: nn.Module, pictures: Tensor) -> NDArray[np.float32]:
     return np.concatenate(parts)
 
 
+@torch.no_grad()
 def embed_texts(model: nn.Module, tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.float32]:
     """Texts to (N, D) float32 unit rows; equal strings are encoded once."""
     device = next(model.parameters()).device

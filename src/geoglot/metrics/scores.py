@@ -55,6 +55,8 @@ class CosineScores:
             )
         refuse_non_finite(self.queries, "query vectors")
         refuse_non_finite(self.items, "item vectors")
+        for name in ("queries", "items"):  # converted once, not for every block
+            object.__setattr__(self, name, getattr(self, name).astype(np.float64))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -67,7 +69,7 @@ class CosineScores:
         return CosineScores(self.items, self.queries)
 
     def __getitem__(self, rows: slice, /) -> NDArray[np.float32]:
-        block = self.queries[rows].astype(np.float64) @ self.items.T.astype(np.float64)
+        block: NDArray[np.float64] = self.queries[rows] @ self.items.T
         return block.astype(np.float32)
 
 

@@ -194,3 +194,19 @@ class Model(nn.Module):
         self.image_memory.write(batch.items, images)
         self.text_memory.write(sentences, texts)
         return {"total": total, **terms}
+
+
+SMALL = {
+    "dimension": 16,
+    "channels": (8, 8, 16, 16),
+    "blocks": (1, 1, 1, 1),
+    "hidden": 32,
+    "vocabulary": 40,
+    "text_width": 16,
+    "max_length": 8,
+    "categories": 3,
+    "words": 5,
+    "items": 8,
+    "sentences": 8,
+}
+"""Sizes at which the contract tests run in a moment."""

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+# The fakes of the data room are used here too.
+sys.path.insert(0, str(Path(__file__).parent.parent / "data"))
+
+from fake_datasets import write_fake
+from toy_encoder import ToyEncoder
+
+from geoglot.engine.prediction import predict
+
+
+@pytest.fixture
+def data_root(tmp_path):
+    root = tmp_path / "data"
+    root.mkdir()
+    write_fake(root, "rsicd")
+    return root
+
+
+@pytest.fixture
+def encoder():
+    return ToyEncoder()
+
+
+@pytest.fixture
+def predictions(data_root, encoder):
+    return predict(encoder, "rsicd", split="train", root=data_root)
