@@ -75,6 +75,7 @@ def run_demo(
     folder: Path | None = None,
     out: Path = Path("demo"),
     *,
+    model: str | Path = "compact",
     say: Callable[[str], None] = lambda words: None,
     progress: Callable[[Progress], None] | None = None,
 ) -> DemoResult:
@@ -83,6 +84,7 @@ def run_demo(
     Args:
         folder: Imagery to index; without it a georeferenced scene is rendered first.
         out: Where archive, report and hits go.
+        model: Bundle, by name or folder.
         say: Called with one line before each step.
         progress: Called during indexing.
 
@@ -93,7 +95,7 @@ def run_demo(
     place = folder if folder is not None else _rendered_scene(out, say)
     say(f"indexing {place}")
     path = out / ("archive" if folder is None else f"archive-{_label(place)}")
-    with _open_or_create(path) as archive:
+    with _open_or_create(path, model) as archive:
         indexed = archive.index(place, progress=progress)
         if archive.info()["tiles"] == 0:
             raise DataError(place, cause="holds no imagery that can be read", remedy=f"see {path / 'errors.jsonl'}")
@@ -125,8 +127,8 @@ def _rendered_scene(out: Path, say: Callable[[str], None]) -> Path:
     return path
 
 
-def _open_or_create(path: Path) -> Archive:
-    return Archive.open(path, read_only=False) if path.exists() else Archive.create(path)
+def _open_or_create(path: Path, model: str | Path) -> Archive:
+    return Archive.open(path, model=model, read_only=False) if path.exists() else Archive.create(path, model=model)
 
 
 def _ask(archive: Archive, questions: Sequence[Question], out: Path) -> tuple[Answer, ...]:

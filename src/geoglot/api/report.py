@@ -161,10 +161,10 @@ def _card(hit: Hit, prefix: str, content: ReportContent, words: Mapping[str, str
     )
     window = words["window_value"].format(**tile.window._asdict())
     rows = [(words["place"], place), (words["window"], window)]
-    if tile.time is not None:
-        rows.append((words["time"], f"{tile.time:%Y-%m-%d}"))
     if tile.gsd_m is not None:
         rows.append((words["resolution"], words["metres"].format(gsd=f"{tile.gsd_m:.3g}")))
+    if tile.time is not None:
+        rows.append((words["time"], f"{tile.time:%Y-%m-%d}"))
     lines = "".join(f"<div><dt>{_safe(key)}</dt><dd><bdi>{_safe(value)}</bdi></dd></div>" for key, value in rows)
     merged = f"<div>{_safe(words['merged'].format(n=hit.merged))}</div>" if hit.merged > 1 else ""
     share = 100 * min(max(hit.score / best, 0.0), 1.0) if best > 0 else 0.0

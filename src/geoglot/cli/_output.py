@@ -77,7 +77,7 @@ def show_answer(answer: Answer, *, asked: str | None, output: Path | None) -> No
         with output.open("w", encoding="utf-8", errors="backslashreplace") as file:
             _write_hits(answer, chosen, file)
     if not answer.likely and not (chosen == "table" and output is None):
-        print(f"geoglot: {verdict(answer)}", file=sys.stderr)
+        print(f"geoglot: {printable(answer.query.label)}: {verdict(answer)}", file=sys.stderr)
 
 
 def verdict(answer: Answer) -> str:

@@ -22,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("demo"), metavar="DIR", help="where the results go (default: demo)"
     )
     parser.add_argument(
+        "--model", default="compact", metavar="NAME", help="model bundle, by name or folder (default: compact)"
+    )
+    parser.add_argument(
         "--format", choices=("table", "jsonl"), help="output format (default: table on a terminal, jsonl in a pipe)"
     )
     parser.add_argument("--quiet", "-q", action="store_true", help="no progress")
@@ -40,6 +43,7 @@ def run(options: argparse.Namespace) -> int:
         made = run_demo(
             options.folder,
             options.out,
+            model=options.model,
             say=say,
             progress=lambda state: report(state.files_done, state.files_total, f"files, {state.rows:,} tiles"),
         )
