@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -217,7 +218,7 @@ def _write_hits(answer: Answer, chosen: Format, file: TextIO) -> None:
             f"column {window.column}, row {window.row}{merged}",
             place_of(hit),
             f"{hit.tile.time:%Y-%m-%d}" if hit.tile.time else "",
-            plain_text(hit.source),
+            plain_text(_short_path(hit.source)),
         )
     shown = console(file)
     if answer.hits:
@@ -232,13 +233,22 @@ def plain_text(words: str, style: str = "") -> Text:
     return Text(printable(words), style=style)
 
 
+def _short_path(path: str) -> str:
+    """The path as seen from here, where that is shorter."""
+    try:
+        seen = os.path.relpath(path)
+    except ValueError:
+        return path  # another drive
+    return seen if len(seen) < len(path) else path
+
+
 def _as_cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.3f}".rstrip("0").rstrip(".")
+        return f"{value:,.4f}".rstrip("0").rstrip(".")
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, Mapping):

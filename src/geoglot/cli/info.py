@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 GROUP = "Your archive"
@@ -25,8 +26,11 @@ def run(options: argparse.Namespace) -> int:
     """Describe."""
     from geoglot.api.archive import Archive
     from geoglot.cli._command import DONE
-    from geoglot.cli._output import show_facts
+    from geoglot.cli._output import choose_format, show_facts, size_text
 
     with Archive.open(options.archive) as archive:
-        show_facts(archive.info(), asked=options.format)
+        told = archive.info()
+    if choose_format(options.format, None, terminal=sys.stdout.isatty()) == "table":
+        told |= {"located_share": f"{told['located_share']:.1%}", "bytes": size_text(told["bytes"])}
+    show_facts(told, asked=options.format)
     return DONE
