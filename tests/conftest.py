@@ -112,6 +112,7 @@ def colour_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "languages": ["en", "ar", "fr", "it"],
         "max_length": 32,
         "preprocessing": 1,
+        "confidence": {"text": {"likely": 0.9, "uncertain": 0.5}, "picture": {"likely": 0.98, "uncertain": 0.8}},
         "card": {"licence": "Apache-2.0"},
         "files": files,
     }

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from geoglot.archive.confidence import Thresholds
     from geoglot.archive.filter import Filter
     from geoglot.archive.ingest import IngestReport, Progress
+    from geoglot.archive.search import RawHit
     from geoglot.archive.store import ArchiveStore
     from geoglot.archive.verify import VerifyReport
-    from geoglot.models.encoder import Encoder
+    from geoglot.models.bundle import Bundle
 
 Area = Bounds | Sequence[float] | Mapping[str, Any]
 """Where to look: west, south, east, north in degrees, or a GeoJSON polygon."""
@@ -33,7 +35,7 @@ class Archive:
 
     Args:
         store: The opened archive on disk.
-        model: A bundle's name or folder, loaded when first needed, or an encoder that is loaded already.
+        model: A bundle's name or folder, loaded when first needed, or one that is loaded already.
 
     Example:
         >>> import geoglot as gg, tempfile
@@ -43,13 +45,13 @@ class Archive:
         0
     """
 
-    def __init__(self, store: ArchiveStore, model: str | Path | Encoder = "compact") -> None:
+    def __init__(self, store: ArchiveStore, model: str | Path | Bundle = "compact") -> None:
         self.store = store
         self._model = model
-        self._encoder: Encoder | None = None
+        self._encoder: Bundle | None = None
 
     @classmethod
-    def create(cls, path: str | Path, *, model: str | Path | Encoder = "compact") -> Self:
+    def create(cls, path: str | Path, *, model: str | Path | Bundle = "compact") -> Self:
         """Make an empty archive for one model and open it for writing.
 
         Raises:
@@ -65,7 +67,7 @@ class Archive:
         return cls(store, encoder)
 
     @classmethod
-    def open(cls, path: str | Path, *, model: str | Path | Encoder = "compact", read_only: bool = True) -> Self:
+    def open(cls, path: str | Path, *, model: str | Path | Bundle = "compact", read_only: bool = True) -> Self:
         """Open an archive. To index or remove, open it with ``read_only=False``: one writer at a time.
 
         Raises:
@@ -81,7 +83,7 @@ class Archive:
         return self.store.layout.root
 
     @property
-    def encoder(self) -> Encoder:
+    def encoder(self) -> Bundle:
         """The model, loaded at first use and checked against the one the archive was indexed with.
 
         Raises:
@@ -187,7 +189,7 @@ class Archive:
         selection = _filter(within, after, before, source)
         vector = self.query_vector(query)
         found = self.store.search(vector, k=k, filter=selection, collapse=collapse)
-        return Answer(query=query, hits=self._with_bands(vector, found))
+        return Answer(query=query, hits=self._with_bands(query, vector, found, selection))
 
     def query_vector(self, query: Query) -> NDArray[np.float32]:
         """The query as one unit vector: ``(D,)`` float32."""
@@ -271,26 +273,37 @@ class Archive:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _with_bands(self, vector: NDArray[np.float32], found: Sequence[Any]) -> tuple[Hit, ...]:
+    def _with_bands(
+        self, query: Query, vector: NDArray[np.float32], found: Sequence[RawHit], selection: Filter | None
+    ) -> tuple[Hit, ...]:
+        """The found rows as hits, each with how sure it is among what this query finds in the same selection."""
         if not found:
             return ()
         import numpy as np
 
-        from geoglot.archive.confidence import band_scores
+        from geoglot.archive.confidence import DECIDING_ROWS, bands
 
-        scores = np.array([raw.score for raw in found], dtype=np.float32)
-        bands = band_scores(vector, scores, self.store.background_sample() @ vector)
+        by_picture = any(term.picture is not None for term in query.terms)
+        best = self.store.search(vector, k=DECIDING_ROWS, filter=selection, collapse=False)
+        judged = bands(
+            vector,
+            np.stack([raw.vector for raw in found]),
+            np.stack([raw.vector for raw in best]),
+            self.store.background_sample(),
+            neutral=None if by_picture else self.encoder.neutral,
+            thresholds=_thresholds(self.encoder, "picture" if by_picture else "text"),
+        )
         return tuple(
             Hit(
                 rank=rank,
-                score=min(1.0, max(-1.0, float(raw.score))),
+                score=min(1.0, max(-1.0, raw.score)),  # stored vectors are rounded: a cosine may come out above 1
                 band=band,
                 id=raw.id,
                 source=raw.source,
                 tile=raw.tile,
                 merged=raw.merged,
             )
-            for rank, (raw, band) in enumerate(zip(found, bands, strict=True), 1)
+            for rank, (raw, band) in enumerate(zip(found, judged, strict=True), 1)
         )
 
     def _picture_vector(self, path: Path) -> NDArray[np.float32]:
@@ -321,12 +334,20 @@ def verify_archive(path: str | Path) -> VerifyReport:
     return verify(Path(path))
 
 
-def _load(model: str | Path | Encoder) -> Encoder:
-    if not isinstance(model, str | os.PathLike):
-        return model
-    from geoglot.models.bundle import load_bundle
+def _load(model: str | Path | Bundle) -> Bundle:
+    from geoglot.models.bundle import Bundle, load_bundle
 
-    return load_bundle(str(model))
+    return model if isinstance(model, Bundle) else load_bundle(model)
+
+
+def _thresholds(model: Bundle, kind: str) -> Thresholds:
+    """The model's thresholds for queries by text or by picture; a model without them never says "likely"."""
+    from geoglot.archive.confidence import Thresholds
+
+    calibrated = model.manifest.get("confidence", {}).get(kind)
+    if calibrated is None:
+        return Thresholds(likely=float("inf"), uncertain=float("-inf"))
+    return Thresholds(likely=float(calibrated["likely"]), uncertain=float(calibrated["uncertain"]))
 
 
 def existing_paths(given: str | Path | Sequence[str | Path]) -> list[Path]:
