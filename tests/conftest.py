@@ -100,7 +100,8 @@ def colour_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.save(folder / "tokenizer.json")
     _write_image_tower(folder / "image.onnx")
     _write_text_tower(folder / "text.onnx", table)
-    np.save(folder / "neutral.npy", table[1:].astype(np.float16), allow_pickle=False)
+    ids = [int(tokenizer.encode([word])[0][0]) for word in words]
+    np.save(folder / "neutral.npy", table[ids].astype(np.float16), allow_pickle=False)
     names = ("image.onnx", "text.onnx", "tokenizer.json", "neutral.npy")
     contents = {name: (folder / name).read_bytes() for name in names}
     files = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in contents.items()}
@@ -112,7 +113,9 @@ def colour_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "languages": ["en", "ar", "fr", "it"],
         "max_length": 32,
         "preprocessing": 1,
-        "confidence": {"text": {"likely": 0.9, "uncertain": 0.5}, "picture": {"likely": 0.98, "uncertain": 0.8}},
+        # Four of the ten best rows show a colour that is there (evidence 2 - 1/3 each), the others fit another colour
+        # better (2/3 - 1); of a colour that is not there all ten do.
+        "confidence": {"text": {"likely": 0.3, "uncertain": 0.0}, "picture": {"likely": 0.5, "uncertain": 0.4}},
         "card": {"licence": "Apache-2.0"},
         "files": files,
     }

@@ -45,6 +45,20 @@ def test_words_find_their_colour_in_four_languages(archive: gg.Archive, words: s
     assert max(scores) <= 1
 
 
+@pytest.mark.parametrize("options", [{"text": "red"}, {"text": "أحمر"}, {"like": "red.png"}])
+def test_what_is_there_is_likely_and_what_is_not_is_no_likely_match(
+    archive: gg.Archive, painted: Path, options: dict[str, str]
+) -> None:
+    if "like" in options:
+        options = {"like": str(painted / "red.png")}
+    answer = archive.search(**options, k=6)
+    assert answer.likely
+    assert [hit.band is gg.Band.LIKELY for hit in answer] == [True, True, True, True, False, False]
+    absent = archive.search(**options, source="*/b*.png")
+    assert len(absent) == 2
+    assert not absent.likely
+
+
 def test_an_example_picture_finds_itself_and_its_kind(archive: gg.Archive, painted: Path) -> None:
     answer = archive.search(like=painted / "green.png", k=4)
     assert any(hit.source == str(painted / "green.png") for hit in answer)

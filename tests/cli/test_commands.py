@@ -143,6 +143,17 @@ def test_nothing_likely_is_said_on_stderr_in_a_pipe_and_in_the_table_on_a_termin
     assert "no likely match" in on_a_terminal(*nothing)
 
 
+def test_the_verdict_is_told_apart_from_the_data(indexed: Path, colour_bundle: Path) -> None:
+    there = geoglot("search", "red", "-a", indexed, "--model", colour_bundle)
+    assert {json.loads(line)["likely_match"] for line in there.stdout.splitlines()} == {True}
+    assert "no likely match" not in there.stderr
+    absent = geoglot("search", "red", "-a", indexed, "--model", colour_bundle, "--source", "*/blue.png")
+    (record,) = map(json.loads, absent.stdout.splitlines())
+    assert record["likely_match"] is False
+    assert record["band"] != "likely"
+    assert "red: no likely match" in absent.stderr
+
+
 def test_hits_as_files(indexed: Path, colour_bundle: Path, tmp_path: Path) -> None:
     import geopandas
 
