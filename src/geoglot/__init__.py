@@ -9,12 +9,53 @@ Example:
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_EXPORTS: dict[str, str] = {}
-__all__ = ["__version__"]
+_EXPORTS: dict[str, str] = {
+    "Answer": "geoglot.api.answer",
+    "Archive": "geoglot.api.archive",
+    "ArchiveError": "geoglot.core.errors",
+    "Band": "geoglot.core.records",
+    "Bounds": "geoglot.core.records",
+    "BundleError": "geoglot.core.errors",
+    "DataError": "geoglot.core.errors",
+    "GeoglotError": "geoglot.core.errors",
+    "Hit": "geoglot.core.records",
+    "Query": "geoglot.api.query",
+    "SourceError": "geoglot.core.errors",
+    "Term": "geoglot.api.query",
+    "Tile": "geoglot.core.records",
+    "UsageError": "geoglot.core.errors",
+    "Window": "geoglot.core.records",
+}
+
+if TYPE_CHECKING:
+    from geoglot.api.answer import Answer
+    from geoglot.api.archive import Archive
+    from geoglot.api.query import Query, Term
+    from geoglot.core.errors import ArchiveError, BundleError, DataError, GeoglotError, SourceError, UsageError
+    from geoglot.core.records import Band, Bounds, Hit, Tile, Window
+
+__all__ = [
+    "Answer",
+    "Archive",
+    "ArchiveError",
+    "Band",
+    "Bounds",
+    "BundleError",
+    "DataError",
+    "GeoglotError",
+    "Hit",
+    "Query",
+    "SourceError",
+    "Term",
+    "Tile",
+    "UsageError",
+    "Window",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,385 @@
+"""An archive of imagery, as users meet it: index folders, then ask for places in words or by example."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from geoglot.api.answer import Answer
+from geoglot.api.area import parse_time
+from geoglot.api.query import Query, Term, build_query, combine
+from geoglot.core.errors import BundleError, UsageError
+from geoglot.core.records import Bounds, Hit
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from geoglot.archive.confidence import Thresholds
+    from geoglot.archive.filter import Filter
+    from geoglot.archive.ingest import IngestReport, Progress
+    from geoglot.archive.search import RawHit
+    from geoglot.archive.store import ArchiveStore
+    from geoglot.archive.verify import VerifyReport
+    from geoglot.models.bundle import Bundle
+
+Area = Bounds | Sequence[float] | Mapping[str, Any]
+"""Where to look: west, south, east, north in degrees, or a GeoJSON polygon."""
+
+
+class Archive:
+    """An archive on disk together with the model that reads and answers for it.
+
+    Args:
+        store: The opened archive on disk.
+        model: A bundle's name or folder, loaded when first needed, or one that is loaded already.
+
+    Example:
+        >>> import geoglot as gg, tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> with gg.Archive.create(f"{folder}/town.archive") as archive:
+        ...     archive.info()["tiles"]
+        0
+    """
+
+    def __init__(self, store: ArchiveStore, model: str | Path | Bundle = "compact") -> None:
+        self.store = store
+        self._model = model
+        self._encoder: Bundle | None = None
+
+    @classmethod
+    def create(cls, path: str | Path, *, model: str | Path | Bundle = "compact") -> Self:
+        """Make an empty archive for one model and open it for writing.
+
+        Raises:
+            ArchiveError: There is one already, or the folder cannot be written.
+            BundleError: The model cannot be loaded.
+        """
+        from geoglot.archive.store import ArchiveStore
+
+        encoder = _load(model)
+        store = ArchiveStore.create(
+            Path(path), bundle_id=encoder.id, bundle_sha256=encoder.sha256, dimension=encoder.dimension
+        )
+        return cls(store, encoder)
+
+    @classmethod
+    def open(cls, path: str | Path, *, model: str | Path | Bundle = "compact", read_only: bool = True) -> Self:
+        """Open an archive. To index or remove, open it with ``read_only=False``: one writer at a time.
+
+        Raises:
+            ArchiveError: There is none, it is damaged, locked by another writer or of a newer format.
+        """
+        from geoglot.archive.store import ArchiveStore
+
+        return cls(ArchiveStore.open(Path(path), read_only=read_only), model)
+
+    @property
+    def path(self) -> Path:
+        """The archive's folder."""
+        return self.store.layout.root
+
+    @property
+    def encoder(self) -> Bundle:
+        """The model, loaded at first use and checked against the one the archive was indexed with.
+
+        Raises:
+            BundleError: It cannot be loaded, or it is another model.
+        """
+        if self._encoder is None:
+            encoder, made_with = _load(self._model), self.store.identity
+            if (encoder.id, encoder.sha256) != (made_with.bundle_id, made_with.bundle_sha256):
+                raise BundleError(
+                    encoder.id,
+                    cause=f"is not the model of this archive, which was indexed with {made_with.bundle_id}",
+                    remedy="open the archive with that model, or index into a new archive",
+                )
+            self._encoder = encoder
+        return self._encoder
+
+    def index(
+        self,
+        paths: str | Path | Sequence[str | Path],
+        *,
+        tile: int = 256,
+        overlap: float = 0.25,
+        levels: int = 1,
+        bands: Sequence[int] | None = None,
+        time_from: str | None = None,
+        jobs: int = 1,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> IngestReport:
+        """Read imagery into the archive: new and changed files only; safe to repeat after any interruption.
+
+        Args:
+            paths: Files and folders; folders are searched recursively.
+            tile: Side of a tile in full-resolution pixels.
+            overlap: Overlap of neighbouring tiles as a fraction of a tile, from 0 to 0.9.
+            levels: Number of resolutions; each next one halves the last.
+            bands: Red, green and blue as band numbers from 1 on; chosen automatically when not given.
+            time_from: Regular expression with a group that holds a date in the file name.
+            jobs: Number of decoding processes.
+            progress: Called now and then with the state of the work.
+
+        Returns:
+            What was done, what was unchanged and what failed; a bad file costs itself alone.
+
+        Raises:
+            ArchiveError: The archive is open for reading only, or the disk is full.
+            UsageError: An option makes no sense or a path does not exist.
+        """
+        from geoglot.archive.ingest import ingest
+        from geoglot.geo.decoder import ReadOptions
+
+        options = ReadOptions(
+            tile=tile,
+            overlap=overlap,
+            levels=levels,
+            bands=tuple(bands) if bands is not None else None,
+            side=self.encoder.side,
+            time_from=time_from,
+        )
+        return ingest(self.store, self.encoder, existing_paths(paths), options=options, jobs=jobs, progress=progress)
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        like: str | Path | Sequence[str | Path] | None = None,
+        unlike: str | Path | Sequence[str | Path] | None = None,
+        terms: Sequence[str | Term] | Mapping[str, float] | None = None,
+        k: int = 10,
+        within: Area | None = None,
+        after: str | date | datetime | None = None,
+        before: str | date | datetime | None = None,
+        source: str | Sequence[str] | None = None,
+        collapse: bool = True,
+        language: str | None = None,
+    ) -> Answer:
+        """Find the places nearest to words, pictures, or a weighted mixture of both.
+
+        Args:
+            text: What to look for, in a language that the model knows.
+            like: Example picture or pictures.
+            unlike: Picture or pictures to stay away from (weight -0.5 each).
+            terms: Weighted words: ``["airport:1", "snow:-0.5"]`` or ``{"airport": 1, "snow": -0.5}``.
+            k: Number of hits.
+            within: Only places here: west, south, east, north in degrees, or a GeoJSON polygon.
+            after: Only tiles taken at or after this date (``"2021"``, ``"2021-06-30"``, a date or a datetime).
+            before: Only tiles taken before this date.
+            source: Only these files: a path or pattern, or several.
+            collapse: Count overlapping tiles of one place as one hit.
+            language: Language of the words (``en``, ``ar``, ``fr``, ``it``), where the guess would be wrong. It is
+                noted in the answer; the model reads all of them alike.
+
+        Returns:
+            The hits, best first, each with its confidence band; ``answer.likely`` is ``False`` when nothing
+            like that is in the archive.
+
+        Raises:
+            UsageError: The query or a filter makes no sense.
+            SourceError: An example picture cannot be read.
+        """
+        query = build_query(text, like=like, unlike=unlike, terms=terms, language=language).with_language()
+        if k < 1:
+            raise UsageError(f"k={k}", cause="asks for no hits", remedy="give a number from 1 on")
+        selection = _filter(within, after, before, source)
+        vector = self.query_vector(query)
+        found = self.store.search(vector, k=k, filter=selection, collapse=collapse)
+        return Answer(query=query, hits=self._with_bands(query, vector, found, selection))
+
+    def query_vector(self, query: Query) -> NDArray[np.float32]:
+        """The query as one unit vector: ``(D,)`` float32."""
+        import numpy as np
+
+        texts = [term.text for term in query.terms if term.text is not None]
+        rows = iter(self.encoder.encode_texts(texts)) if texts else iter(())
+        vectors = [self._picture_vector(t.picture) if t.picture is not None else next(rows) for t in query.terms]
+        return combine(np.stack(vectors), [term.weight for term in query.terms])
+
+    def report(
+        self,
+        answers: Answer | Sequence[Answer],
+        path: str | Path,
+        *,
+        title: str = "Search report",
+        facts: Mapping[str, str] | None = None,
+    ) -> Path:
+        """Write one HTML page with pictures, scores, bands and places of all hits.
+
+        Args:
+            answers: One sheet each.
+            path: File to write.
+            title: Heading of the page.
+            facts: Name and value pairs below the heading; what the archive is and holds when not given.
+
+        Returns:
+            The path of the page.
+        """
+        from geoglot.api.pictures import gather
+        from geoglot.api.report import write_report
+
+        sheets = [answers] if isinstance(answers, Answer) else list(answers)
+        return write_report(gather(self, sheets, title=title, facts=facts), path)
+
+    def info(self) -> dict[str, Any]:
+        """Sources, tiles, extent, time range, model and size, as JSON-ready values."""
+        from geoglot.api.coverage import coverage
+
+        told = self.store.info()
+        return {
+            "path": str(self.path),
+            "sources": told.sources.get("done", 0),
+            "failed_sources": told.sources.get("failed", 0),
+            "tiles": told.rows,
+            **coverage(self.store.searcher),
+            "model": told.identity.bundle_id,
+            "dimension": told.identity.dimension,
+            "bytes": sum(told.bytes.values()),
+            "shards": told.shards,
+            "format": told.identity.format,
+            "created": told.identity.created,
+        }
+
+    def verify(self) -> VerifyReport:
+        """Check every byte of the archive on disk; nothing is changed.
+
+        Returns:
+            ``report.ok``, and for each damage its file, cause and what indexing again will redo.
+        """
+        return verify_archive(self.path)
+
+    def remove(self, sources: str | Sequence[str]) -> int:
+        """Take files out of the archive (their tiles; never the files themselves).
+
+        Args:
+            sources: Paths or patterns.
+
+        Returns:
+            Number of sources removed.
+        """
+        return self.store.remove([sources] if isinstance(sources, str) else list(sources))
+
+    def close(self) -> None:
+        """Close the files and free the writer's lock."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _with_bands(
+        self, query: Query, vector: NDArray[np.float32], found: Sequence[RawHit], selection: Filter | None
+    ) -> tuple[Hit, ...]:
+        """The found rows as hits, each with how sure it is among what this query finds in the same selection."""
+        if not found:
+            return ()
+        import numpy as np
+
+        from geoglot.archive.confidence import DECIDING_ROWS, bands
+
+        by_picture = any(term.picture is not None for term in query.terms)
+        best = self.store.search(vector, k=DECIDING_ROWS, filter=selection, collapse=False)
+        judged = bands(
+            vector,
+            np.stack([raw.vector for raw in found]),
+            np.stack([raw.vector for raw in best]),
+            self.store.background_sample(),
+            neutral=None if by_picture else self.encoder.neutral,
+            thresholds=_thresholds(self.encoder, "picture" if by_picture else "text"),
+        )
+        return tuple(
+            Hit(
+                rank=rank,
+                score=min(1.0, max(-1.0, raw.score)),  # stored vectors are rounded: a cosine may come out above 1
+                band=band,
+                id=raw.id,
+                source=raw.source,
+                tile=raw.tile,
+                merged=raw.merged,
+            )
+            for rank, (raw, band) in enumerate(zip(found, judged, strict=True), 1)
+        )
+
+    def _picture_vector(self, path: Path) -> NDArray[np.float32]:
+        """The mean of a picture's tiles as a unit vector. It is decoded in a child process, as any user's file."""
+        import numpy as np
+
+        from geoglot.geo.decoder import Decoder, ReadOptions, TileBatch
+
+        total = np.zeros(self.encoder.dimension, dtype=np.float64)
+        with Decoder(ReadOptions(side=self.encoder.side)) as decoder:
+            for part in decoder.read(path):
+                if isinstance(part, TileBatch):
+                    total += self.encoder.encode_images(part.pixels).sum(axis=0, dtype=np.float64)
+        length = float(np.linalg.norm(total))
+        if not length > 0:
+            raise UsageError(path, cause="has no picture to compare with", remedy="choose a picture that is not empty")
+        return (total / length).astype(np.float32)
+
+
+def verify_archive(path: str | Path) -> VerifyReport:
+    """Check every byte of an archive, also of one that is too damaged to be opened.
+
+    Raises:
+        ArchiveError: There is no archive, or it is of a newer format.
+    """
+    from geoglot.archive.verify import verify
+
+    return verify(Path(path))
+
+
+def _load(model: str | Path | Bundle) -> Bundle:
+    from geoglot.models.bundle import Bundle, load_bundle
+
+    return model if isinstance(model, Bundle) else load_bundle(model)
+
+
+def _thresholds(model: Bundle, kind: str) -> Thresholds:
+    """The model's thresholds for queries by text or by picture; a model without them never says "likely"."""
+    from geoglot.archive.confidence import Thresholds
+
+    calibrated = model.manifest.get("confidence", {}).get(kind)
+    if calibrated is None:
+        return Thresholds(likely=float("inf"), uncertain=float("-inf"))
+    return Thresholds(likely=float(calibrated["likely"]), uncertain=float(calibrated["uncertain"]))
+
+
+def existing_paths(given: str | Path | Sequence[str | Path]) -> list[Path]:
+    """One path or several, all of them there.
+
+    Raises:
+        UsageError: One of them does not exist.
+    """
+    paths = [Path(given)] if isinstance(given, str | os.PathLike) else [Path(one) for one in given]
+    for path in paths:
+        if not os.path.lexists(path):
+            raise UsageError(path, cause="does not exist", remedy="check the path")
+    return paths
+
+
+def _filter(
+    within: Area | None,
+    after: str | date | datetime | None,
+    before: str | date | datetime | None,
+    source: str | Sequence[str] | None,
+) -> Filter | None:
+    """One filter of all that narrows the search; ``None`` when nothing does."""
+    if within is None and after is None and before is None and not source:
+        return None
+    from geoglot.archive.filter import Filter
+
+    polygon = within if isinstance(within, Mapping) else None
+    bbox = within if not isinstance(within, Mapping) else None
+    return Filter.from_options(
+        bbox=bbox,
+        polygon=polygon,
+        after=parse_time(after),
+        before=parse_time(before),
+        sources=(source,) if isinstance(source, str) else tuple(source or ()),
+    )

@@ -1,0 +1,147 @@
+"""``geoglot index``: read folders of imagery into an archive."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from geoglot.api.printable import printable
+from geoglot.cli._command import DONE, FAILED, PARTLY, warn
+from geoglot.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from geoglot.api.archive import Archive
+    from geoglot.archive.ingest import IngestReport
+
+GROUP = "Your archive"
+SUMMARY = "Read folders of imagery into an archive; new and changed files only."
+EXAMPLES = """
+  geoglot index imagery/ --archive town.archive
+  geoglot index scene.tif photos/ --archive town.archive --jobs 2
+  geoglot index landsat/ --archive coast.archive --bands 4,3,2 --levels 3 --overlap 0.5
+  geoglot index flights/ --archive town.archive --time-from '_(\\d{8})_'
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare options and arguments."""
+    from geoglot.cli._output import RECORD_FORMATS, add_output_options
+
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="files and folders; folders are read recursively"
+    )
+    parser.add_argument(
+        "--archive", "-a", required=True, type=Path, metavar="DIR", help="archive; made if it does not exist"
+    )
+    parser.add_argument(
+        "--tile", type=int, default=256, metavar="PX", help="side of a tile of a scene, in pixels (default: 256)"
+    )
+    parser.add_argument(
+        "--overlap",
+        type=float,
+        default=0.25,
+        metavar="SHARE",
+        help="overlap of neighbouring tiles, 0 to 0.9 (default: 0.25)",
+    )
+    parser.add_argument(
+        "--levels", type=int, default=1, metavar="N", help="number of resolutions, each half of the last (default: 1)"
+    )
+    parser.add_argument(
+        "--bands", type=band_numbers, metavar="R,G,B", help="band numbers for red, green, blue (default: automatic)"
+    )
+    parser.add_argument(
+        "--time-from",
+        metavar="REGEX",
+        help="pattern with a group that holds the date in the file name, where the file tells none",
+    )
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="number of decoding processes (default: 1)")
+    parser.add_argument(
+        "--model", default="compact", metavar="NAME", help="model bundle, by name or folder (default: compact)"
+    )
+    parser.add_argument("--quiet", "-q", action="store_true", help="no progress")
+    add_output_options(parser, RECORD_FORMATS)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Index and tell what was done."""
+    import sys
+
+    from geoglot.api.archive import existing_paths
+    from geoglot.cli._output import choose_format, show_facts, size_text
+    from geoglot.cli._progress import progress_display
+
+    paths = existing_paths(options.paths)  # a slip of the pen must not leave an empty archive behind
+    with open_or_create(options.archive, options.model) as archive:
+        with progress_display("indexing", quiet=options.quiet) as report:
+            done = archive.index(
+                paths,
+                tile=options.tile,
+                overlap=options.overlap,
+                levels=options.levels,
+                bands=options.bands,
+                time_from=options.time_from,
+                jobs=options.jobs,
+                progress=lambda state: report(state.files_done, state.files_total, f"files, {state.rows:,} tiles"),
+            )
+        record = summary(done, archive.info())
+    if choose_format(options.format, None, terminal=sys.stdout.isatty()) == "table":
+        record["archive_bytes"] = size_text(record["archive_bytes"])
+    show_facts(record, asked=options.format)
+    return tell_failures(done, options.archive)
+
+
+def summary(done: IngestReport, info: Mapping[str, Any]) -> dict[str, Any]:
+    """What an index run did, in a few numbers."""
+    return {
+        "indexed": done.indexed,
+        "unchanged": done.unchanged,
+        "known_bytes": done.known_bytes,
+        "failed": len(done.failed),
+        "gone": len(done.gone),
+        "repaired": len(done.repaired),
+        "new_tiles": done.rows_added,
+        "tiles_per_second": round(done.rows_added / done.seconds, 1) if done.seconds > 0 else 0.0,
+        "seconds": round(done.seconds, 2),
+        "tiles": info["tiles"],
+        "archive_bytes": info["bytes"],
+    }
+
+
+def tell_failures(done: IngestReport, archive: Path) -> int:
+    """Point to the errors, and say in the exit code whether all, some or no files could be used."""
+    if not done.failed:
+        return DONE
+    first = printable(str(done.failed[0]))
+    more = f" {len(done.failed) - 1:,} more files failed." if len(done.failed) > 1 else ""
+    warn(f"error: {first}{more}")
+    warn(f"the cause and remedy of each failure are in {printable(str(archive / 'errors.jsonl'))}.")
+    return PARTLY if done.indexed or done.unchanged or done.known_bytes else FAILED
+
+
+def open_or_create(path: Path, model: str) -> Archive:
+    """Open an archive for writing; make it where there is none."""
+    from geoglot.api.archive import Archive
+
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        return Archive.open(path, model=model, read_only=False)
+    return Archive.create(path, model=model)
+
+
+def band_numbers(written: str) -> tuple[int, ...]:
+    """Read ``4,3,2``.
+
+    Example:
+        >>> band_numbers("4,3,2")
+        (4, 3, 2)
+    """
+    try:
+        numbers = tuple(int(part) for part in written.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 3) or min(numbers) < 1:
+        raise UsageError(
+            f"--bands {written}", cause="is not a choice of bands", remedy="give one or three numbers such as 4,3,2"
+        )
+    return numbers

@@ -1,0 +1,109 @@
+"""``geoglot search``: find places by words, by example pictures, or by both."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from geoglot.api.archive import Area
+
+GROUP = "Your archive"
+SUMMARY = "Find places by describing them or by showing an example."
+EXAMPLES = """
+  geoglot search "many planes beside the terminal" --archive town.archive -k 20
+  geoglot search "ملاعب تنس" --archive town.archive
+  geoglot search --like court.png --unlike car-park.png --archive town.archive
+  geoglot search --term "airport:1" --term "snow:-0.5" --archive town.archive
+  geoglot search "réservoirs" --archive town.archive --bbox 5.0,43.2,5.6,43.6 --after 2021
+  geoglot search "porto" --archive town.archive -o hits.gpkg
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare options and arguments."""
+    from geoglot.cli._output import add_output_options
+    from geoglot.text.language import LANGUAGES
+
+    parser.add_argument("text", nargs="?", help="what to look for, in a language that the model knows")
+    parser.add_argument("--archive", "-a", required=True, metavar="DIR", type=Path, help="archive to search")
+    parser.add_argument("-k", type=int, default=10, metavar="N", help="number of hits (default: 10)")
+    terms = parser.add_argument_group("more terms")
+    terms.add_argument("--like", action="append", type=Path, metavar="PICTURE", help="example picture; may be repeated")
+    terms.add_argument(
+        "--unlike",
+        action="append",
+        type=Path,
+        metavar="PICTURE",
+        help="picture to stay away from (weight -0.5); may be repeated",
+    )
+    terms.add_argument(
+        "--term",
+        action="append",
+        metavar="WORDS:WEIGHT",
+        help="words with a weight, negative for 'less of this'; may be repeated",
+    )
+    terms.add_argument(
+        "--language",
+        choices=LANGUAGES,
+        metavar="CODE",
+        help="language of the words, where the guess would be wrong: en, ar, fr, it",
+    )
+    filters = parser.add_argument_group("filters (applied during the search)")
+    filters.add_argument(
+        "--bbox", metavar="W,S,E,N", help="only places in this box, in degrees; W > E crosses 180 degrees"
+    )
+    filters.add_argument("--polygon", type=Path, metavar="FILE", help="only places in the polygon of this GeoJSON file")
+    filters.add_argument(
+        "--after", metavar="DATE", help="only tiles taken at or after this date (2021, 2021-06 or 2021-06-30)"
+    )
+    filters.add_argument("--before", metavar="DATE", help="only tiles taken before this date")
+    filters.add_argument(
+        "--source", action="append", metavar="GLOB", help="only these files: a path or a pattern; may be repeated"
+    )
+    parser.add_argument(
+        "--model", default="compact", metavar="NAME", help="model that the archive was indexed with (default: compact)"
+    )
+    parser.add_argument("--all", action="store_true", help="show overlapping tiles of one place as hits of their own")
+    add_output_options(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Search and show."""
+    from geoglot.api.archive import Archive
+    from geoglot.cli._command import DONE, require
+    from geoglot.cli._output import choose_format, show_answer
+
+    require(options.k >= 1, f"-k {options.k}", cause="asks for no hits", remedy="give a number from 1 on")
+    require(
+        options.bbox is None or options.polygon is None,
+        "--bbox with --polygon",
+        cause="asks for two areas at once",
+        remedy="give one of them",
+    )
+    choose_format(options.format, options.output, terminal=True)  # a wrong -o is told before the search, not after it
+    with Archive.open(options.archive, model=options.model) as archive:
+        answer = archive.search(
+            options.text,
+            like=options.like,
+            unlike=options.unlike,
+            terms=options.term,
+            k=options.k,
+            within=_area(options),
+            after=options.after,
+            before=options.before,
+            source=options.source,
+            collapse=not options.all,
+            language=options.language,
+        )
+    show_answer(answer, asked=options.format, output=options.output)
+    return DONE
+
+
+def _area(options: argparse.Namespace) -> Area | None:
+    from geoglot.api.area import parse_bbox, read_polygon
+
+    if options.bbox is not None:
+        return parse_bbox(options.bbox)
+    return read_polygon(options.polygon) if options.polygon is not None else None
