@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from geoglot.core.errors import GeoglotError
+from geoglot.core.version import VERSION
 
 VERSIONS_OF = ("numpy", "onnxruntime", "pillow", "faiss-cpu", "rasterio", "torch")
 
@@ -135,10 +136,8 @@ def environment() -> dict[str, Any]:
         >>> sorted(environment())[:5]
         ['architecture', 'commit', 'cores', 'cpu', 'geoglot']
     """
-    from geoglot import __version__
-
     return {
-        "geoglot": __version__,
+        "geoglot": VERSION,
         "commit": _commit(),
         "python": platform.python_version(),
         "versions": {name: found for name in VERSIONS_OF if (found := _version(name))},
