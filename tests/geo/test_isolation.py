@@ -120,6 +120,15 @@ def test_an_iteration_given_up_half_way_leaves_a_working_decoder(tmp_path):
     assert tiles == 121  # starts 0, 192, ..., 1728 and 1792: 11 each way
 
 
+def test_a_photo_that_needs_more_memory_than_allowed_says_so(tmp_path):
+    Image.new("RGB", (16_000, 16_000)).save(tmp_path / "large.png", compress_level=1)  # 1.02 GB once decoded
+    good = write_photo(tmp_path, "good.png")
+    with Decoder(ReadOptions(), memory_bytes=1 << 30) as decoder:
+        items = dict(decoder.read_many([tmp_path / "large.png", good]))
+    assert items[tmp_path / "large.png"].cause == "needs more memory than a decoder may use (1.0 GiB)"
+    assert isinstance(items[good], TileBatch)
+
+
 def test_the_child_ends_with_its_parent(tmp_path):
     program = (
         "import os, signal\n"

@@ -280,7 +280,7 @@ class _Child:
     def _lost(self) -> _ChildLostError:
         """Say how the child ended."""
         try:
-            code = self._process.wait(timeout=5)
+            code = self._process.wait(timeout=2)
         except subprocess.TimeoutExpired:
             self.kill()
             return _ChildLostError("made the decoder talk nonsense", working_on=self._started)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import sys
 import threading
 import time
@@ -87,7 +88,7 @@ def describe_failure(path: str, error: Exception, memory_bytes: int) -> dict[str
     while deepest.__cause__ is not None:
         deepest = deepest.__cause__
     out_of_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(deepest).__name__
-    if out_of_memory or "annot allocate" in str(deepest):
+    if out_of_memory or re.search(r"memory error|(cannot|failed to|unable to) allocate", str(deepest), re.IGNORECASE):
         cause = f"needs more memory than a decoder may use ({memory_bytes / 2**30:.1f} GiB)"
         remedy = "convert it to a tiled GeoTIFF, for example with gdal_translate -co TILED=YES"
     else:
