@@ -244,8 +244,10 @@ def _centres(locator: Locator, windows: Floats) -> tuple[Floats, Floats]:
     import pyproj
 
     column, row = windows[:, 0] + windows[:, 2] / 2, windows[:, 1] + windows[:, 3] / 2
-    half = np.array([[-0.5, 0], [0.5, 0], [0, -0.5], [0, 0.5], [0, 0]])
-    points = [locator(column + dc, row + dr) for dc, dr in half]
+    right = np.array([-0.5, 0.5, 0, 0, 0])[:, None]
+    down = np.array([0, 0, -0.5, 0.5, 0])[:, None]
+    longitude, latitude = locator((column + right).ravel(), (row + down).ravel())
+    points = np.stack([longitude.reshape(5, -1), latitude.reshape(5, -1)], axis=1)
     geodesic = pyproj.Geod(ellps="WGS84")
     (west, east, north, south, centre) = points
     with np.errstate(invalid="ignore"):

@@ -76,7 +76,7 @@ def _read_scene(
         yield info
         scene.prepare()
         progress()
-        batch = _Batch(options.side)
+        batch = _Batch()
         for level in levels:
             for tile, pixels in _tiles_of_level(scene, level, locator, info, progress):
                 batch.add(tile, to_square(pixels, options.side))
@@ -87,16 +87,12 @@ def _read_scene(
 
 
 class _Batch:
-    def __init__(self, side: int) -> None:
-        self._side = side
-        self._start()
-
-    def _start(self) -> None:
-        self._pixels = np.empty((TILES_PER_BATCH, self._side, self._side, 3), np.uint8)
+    def __init__(self) -> None:
+        self._squares: list[NDArray[np.uint8]] = []
         self.tiles: list[Tile] = []
 
     def add(self, tile: Tile, square: NDArray[np.uint8]) -> None:
-        self._pixels[len(self.tiles)] = square
+        self._squares.append(square)
         self.tiles.append(tile)
 
     @property
@@ -104,8 +100,8 @@ class _Batch:
         return len(self.tiles) == TILES_PER_BATCH
 
     def take(self) -> TileBatch:
-        taken = TileBatch(pixels=self._pixels[: len(self.tiles)], tiles=self.tiles)
-        self._start()
+        taken = TileBatch(pixels=np.stack(self._squares), tiles=self.tiles)
+        self._squares, self.tiles = [], []
         return taken
 
 
