@@ -18,7 +18,7 @@ from geoglot.geo.decoder import Decoder, ReadOptions, SourceInfo, TileBatch
 FAILURES = {
     "segfault": "segmentation fault",
     "killed": "killed",
-    "loop": "no progress for 1.5 seconds",
+    "loop": "no progress for 3 seconds",
     "allocate": "more memory than a decoder may use",
     "exits": "exit code 7",
     "nonsense": "nonsense",
@@ -36,7 +36,7 @@ class FailingDecoder(Decoder):
 
 @pytest.fixture
 def decoder():
-    with FailingDecoder(ReadOptions(side=32), seconds_without_progress=1.5) as started:
+    with FailingDecoder(ReadOptions(side=32), seconds_without_progress=3) as started:
         yield started
 
 
@@ -73,7 +73,7 @@ def test_a_fatal_file_costs_itself_alone(decoder, tmp_path, failure):
     assert error.remedy
     assert error.stage == "decode"
     assert set(found.values()) == {1}
-    assert time.monotonic() - started < 20  # a child's start takes under a second on an idle machine
+    assert time.monotonic() - started < 60  # about 3 s for the loop, and a child's start of under a second, when idle
 
 
 def test_many_fatal_files_in_a_row(decoder, tmp_path):
