@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 
 import numpy as np
 
@@ -29,6 +30,8 @@ def read_source(path, *, root, options, progress):
         items = pixels.read_source(path, root=root, options=options, progress=progress)
         yield next(items)
         yield next(items)
+        time.sleep(0.5)
+        progress()  # what was yielded is on its way to the parent now
         os.kill(os.getpid(), signal.SIGSEGV)
     yield from pixels.read_source(path, root=root, options=options, progress=progress)
 

@@ -263,6 +263,44 @@ def test_colour_interpretation_decides(tmp_path):
     assert np.array_equal(np.moveaxis(read(path, side=64)[1][0], -1, 0), array[[3, 2, 1]])
 
 
+def test_white_may_be_zero(tmp_path):
+    array = picture(64, 64, 1)
+    path = write_raster(tmp_path / "scene.tif", array, photometric="MINISWHITE", **UTM_31_NORTH)
+    assert np.array_equal(read(path, side=64)[1][0, ..., 0], 255 - array[0])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 700), (700, 1), (2, 3)])
+def test_the_thinnest_scenes(tmp_path, shape):
+    array = picture(*shape)
+    info, pixels, tiles = read(write_raster(tmp_path / "scene.tif", array, **UTM_31_NORTH), levels=3)
+    assert len(tiles) == info.tile_count >= 1
+    assert pixels.shape[1:] == (SIDE, SIDE, 3)
+    for tile, square in zip(tiles, pixels, strict=True):
+        if tile.level == 0:
+            assert np.array_equal(square, to_square(crop(array, tile.window), SIDE))
+
+
+@pytest.mark.parametrize("block", [128, 2048])
+def test_tall_blocks_are_read_once_for_each_column_chunk(tmp_path, monkeypatch, block):
+    """What is read of each chunk of columns adds up to its height, however tall the blocks are."""
+    array = np.tile(picture(500, 2600), (1, 5, 1))
+    path = write_raster(tmp_path / "scene.tif", array, tiled=True, blockxsize=block, blockysize=block, **UTM_31_NORTH)
+    monkeypatch.setattr(pixels_module, "STRIP_BYTES", 16 << 20)
+    rows = {}
+    original = Scene.read_into
+
+    def spy(self, window, out):
+        rows[window.column] = rows.get(window.column, 0) + window.height
+        return original(self, window, out)
+
+    monkeypatch.setattr(Scene, "read_into", spy)
+    _, pixels, tiles = read(path, tile=256)
+    assert set(rows.values()) == {2500}
+    assert len(rows) == (1 if block == 128 else 2)
+    for tile, square in list(zip(tiles, pixels, strict=True))[::7]:
+        assert np.array_equal(square, to_square(crop(array, tile.window), SIDE))
+
+
 def test_complex_pixels_are_refused(tmp_path):
     path = write_raster(tmp_path / "scene.tif", np.ones((1, 8, 8), np.complex64), **UTM_31_NORTH)
     with pytest.raises(SourceError, match="complex64"):

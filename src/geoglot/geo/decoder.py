@@ -30,6 +30,7 @@ __all__ = ["Decoder", "ReadOptions", "SourceInfo", "TileBatch"]
 
 _REQUESTS_AHEAD = 64
 _BATCHES_AHEAD = 4
+_SECONDS_TO_START = 60.0
 _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "LANG", "LC_ALL")
 
 
@@ -241,6 +242,7 @@ class _Child:
         )
         self._requests = cast(BinaryIO, self._process.stdin)
         self._started: int | None = None
+        self._is_ready = False
         self._inbox = _Inbox(bytes_ahead)
         self._listener = threading.Thread(
             target=_listen, args=(cast(BinaryIO, self._process.stdout), self._inbox), daemon=True
@@ -265,6 +267,8 @@ class _Child:
         Raises:
             _ChildLostError: The child has ended, or nothing has come for so many seconds.
         """
+        if not self._is_ready:  # loading its libraries on a busy machine is no sign of being stuck
+            seconds = max(seconds, _SECONDS_TO_START)
         try:
             frame = self._inbox.get(seconds)
         except queue.Empty:
@@ -273,14 +277,16 @@ class _Child:
             raise _ChildLostError(cause, working_on=self._started) from None
         if frame is None:
             raise self._lost()
-        if frame[0].get("kind") == "start":
+        kind = frame[0].get("kind")
+        self._is_ready |= kind == "ready"
+        if kind == "start":
             self._started = frame[0].get("number")
         return frame
 
     def _lost(self) -> _ChildLostError:
         """Say how the child ended."""
         try:
-            code = self._process.wait(timeout=5)
+            code = self._process.wait(timeout=2)
         except subprocess.TimeoutExpired:
             self.kill()
             return _ChildLostError("made the decoder talk nonsense", working_on=self._started)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ from geoglot.geo.wire import BrokenFrameError, Header, batch_frame, info_record,
 
 ReadSource = Callable[..., Iterator[SourceInfo | TileBatch]]
 
+_SECONDS_BETWEEN_WORDS = 0.25
 _DAMAGED = "copy the file again, or convert it to a GeoTIFF"
 
 
@@ -60,6 +62,7 @@ class _Outbox:
 
     def __init__(self, stream: BinaryIO, seconds: float) -> None:
         self._stream, self._seconds = stream, seconds
+        self._next_word = 0.0
 
     def send(self, kind: str, number: int = -1, header: Header | None = None, *bodies: bytes | memoryview) -> None:
         write_frame(self._stream, {"kind": kind, "number": number, **(header or {})}, *bodies)
@@ -68,10 +71,13 @@ class _Outbox:
         self._stream.flush()
 
     def progress(self) -> None:
-        """Say that something moves."""
-        _extend_processor_time(self._seconds)
-        self.send("progress")
-        self.flush()
+        """Say that something moves, a few times a second at most."""
+        now = time.monotonic()
+        if now >= self._next_word:
+            self._next_word = now + min(_SECONDS_BETWEEN_WORDS, self._seconds / 4)
+            _extend_processor_time(self._seconds)
+            self.send("progress")
+            self.flush()
 
 
 def describe_failure(path: str, error: Exception, memory_bytes: int) -> dict[str, str]:
@@ -87,7 +93,7 @@ def describe_failure(path: str, error: Exception, memory_bytes: int) -> dict[str
     while deepest.__cause__ is not None:
         deepest = deepest.__cause__
     out_of_memory = isinstance(error, MemoryError) or "OutOfMemory" in type(deepest).__name__
-    if out_of_memory or "annot allocate" in str(deepest):
+    if out_of_memory or re.search(r"memory error|(cannot|failed to|unable to) allocate", str(deepest), re.IGNORECASE):
         cause = f"needs more memory than a decoder may use ({memory_bytes / 2**30:.1f} GiB)"
         remedy = "convert it to a tiled GeoTIFF, for example with gdal_translate -co TILED=YES"
     else:
@@ -102,6 +108,7 @@ def serve(read_source: ReadSource, requests: Iterator[Header], outbox: _Outbox, 
     for request in requests:
         number, path, root = int(request["number"]), str(request["path"]), request["root"]
         outbox.send("start", number)
+        outbox.flush()  # should the file be fatal, the parent knows which one it was
         outbox.progress()
         try:
             items = read_source(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +66,9 @@ class Locator:
         control_points: Used instead of the transform: a polynomial of degree 1 (3 to 5 points) or 2 (6 and more)
             is fitted by least squares, the degrees that GDAL chooses.
 
+    Attributes:
+        name: ``EPSG:n`` where the system has such a code, else WKT.
+
     Raises:
         ValueError: The system is unknown or local, or the points do not determine a polynomial.
 
@@ -82,16 +86,7 @@ class Locator:
         *,
         control_points: Sequence[ControlPoint] = (),
     ) -> None:
-        import pyproj
-        from pyproj.exceptions import ProjError
-
-        try:
-            self._crs = _horizontal(pyproj.CRS.from_user_input(crs))
-            self._transformer = pyproj.Transformer.from_crs(self._crs, "EPSG:4326", always_xy=True)
-        except ProjError as error:
-            message = f"no way from this coordinate system to WGS84: {error}"
-            raise ValueError(message) from error
-        self._degrees_per_unit = _degrees_per_unit(self._crs)
+        self.name, self._transformer, self._degrees_per_unit = _to_wgs84(crs)
         if transform is not None:
             a, b, c, d, e, f = (float(value) for value in transform)
             if not np.isfinite([a, b, c, d, e, f]).all() or a * e - b * d == 0:
@@ -100,12 +95,6 @@ class Locator:
         else:
             turn = 360 / self._degrees_per_unit if self._degrees_per_unit else None
             self._to_plane = _Polynomial(control_points, turn=turn)
-
-    @property
-    def name(self) -> str:
-        """``EPSG:n`` where the system has such a code, else WKT."""
-        authority = self._crs.to_authority(min_confidence=100)
-        return ":".join(authority) if authority else str(self._crs.to_wkt())
 
     def __call__(self, column: Floats, row: Floats) -> tuple[Floats, Floats]:
         """Longitude (continuous across 180 where the source's own is) and latitude; NaN where there is no place."""
@@ -124,6 +113,23 @@ class Locator:
     def is_geographic(self) -> bool:
         """Whether the source's own axes are longitude and latitude."""
         return self._degrees_per_unit != 0
+
+
+@lru_cache(maxsize=64)
+def _to_wgs84(crs: str) -> tuple[str, pyproj.Transformer, float]:
+    """A system's name, its way to WGS84, and its degrees per unit (0 for metres and the like)."""
+    import pyproj
+    from pyproj.exceptions import ProjError
+
+    try:
+        system = _horizontal(pyproj.CRS.from_user_input(crs))
+        transformer = pyproj.Transformer.from_crs(system, "EPSG:4326", always_xy=True)
+        authority = system.to_authority(min_confidence=100)
+        name = ":".join(authority) if authority else str(system.to_wkt())
+    except ProjError as error:
+        message = f"no way from this coordinate system to WGS84: {error}"
+        raise ValueError(message) from error
+    return name, transformer, _degrees_per_unit(system)
 
 
 def _horizontal(crs: pyproj.CRS) -> pyproj.CRS:
@@ -221,13 +227,27 @@ def locate(locator: Locator, windows: NDArray[np.int64]) -> Placed:
     return Placed(footprints=footprints, bounds=bounds, gsd_m=gsd_m)
 
 
+def ground_sample_distance(locator: Locator, width: int, height: int) -> float | None:
+    """Metres per full-resolution pixel at the centre of a source, ``None`` where that is nowhere.
+
+    Example:
+        >>> at_60_degrees_north = Locator("EPSG:3857", (1, 0, 0, 0, -1, 8_399_738))
+        >>> round(ground_sample_distance(at_60_degrees_north, 2, 2), 2)
+        0.5
+    """
+    gsd_m = float(_centres(locator, np.array([[0.0, 0.0, width, height]]))[0][0])
+    return gsd_m if np.isfinite(gsd_m) else None
+
+
 def _centres(locator: Locator, windows: Floats) -> tuple[Floats, Floats]:
     """Ground sample distance (geodesic length of a pixel, mean of both directions) and place of the centres."""
     import pyproj
 
     column, row = windows[:, 0] + windows[:, 2] / 2, windows[:, 1] + windows[:, 3] / 2
-    half = np.array([[-0.5, 0], [0.5, 0], [0, -0.5], [0, 0.5], [0, 0]])
-    points = [locator(column + dc, row + dr) for dc, dr in half]
+    right = np.array([-0.5, 0.5, 0, 0, 0])[:, None]
+    down = np.array([0, 0, -0.5, 0.5, 0])[:, None]
+    longitude, latitude = locator((column + right).ravel(), (row + down).ravel())
+    points = np.stack([longitude.reshape(5, -1), latitude.reshape(5, -1)], axis=1)
     geodesic = pyproj.Geod(ellps="WGS84")
     (west, east, north, south, centre) = points
     with np.errstate(invalid="ignore"):

@@ -15,7 +15,7 @@ from geoglot.core.records import Bounds, Tile, Window
 from geoglot.geo.acquisition import acquisition_time, exif_time
 from geoglot.geo.mask import fill_invalid
 from geoglot.geo.opening import Identified
-from geoglot.geo.resample import to_square
+from geoglot.geo.resample import image_to_square, to_square
 from geoglot.geo.ring import polygon_bytes
 from geoglot.geo.source import ReadOptions, SourceInfo, TileBatch
 from geoglot.geo.stretch import fit_stretch
@@ -72,7 +72,7 @@ def read_photo(
         image.draft("RGB", (_DRAFT * options.side, _DRAFT * options.side))
         image.load()
         exif = read_exif(image)
-        pixels, valid = _pixels(image, _orientation(exif))
+        square = _square_pixels(image, _orientation(exif), options.side)
     if 5 <= _orientation(exif) <= 8:
         width, height = height, width
     bounds = gps_bounds(exif.get("gps", {}))
@@ -92,11 +92,10 @@ def read_photo(
         kind="photo",
         tile_count=1,
     )
-    filled = fill_invalid(pixels, valid)
-    if filled is None:
+    if square is None:
         return [info]
     tile = Tile(window=Window(0, 0, width, height), footprint=_square(bounds), bounds=bounds, time=time)
-    return [info, TileBatch(pixels=to_square(filled, options.side)[None], tiles=[tile])]
+    return [info, TileBatch(pixels=square[None], tiles=[tile])]
 
 
 def read_exif(image: Image.Image) -> dict[str, Mapping[int, Any]]:
@@ -115,18 +114,21 @@ def _orientation(exif: Mapping[str, Mapping[int, Any]]) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _pixels(image: Image.Image, orientation: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-    """(H, W, 3) upright pixels and where they are valid."""
+def _square_pixels(image: Image.Image, orientation: int, side: int) -> NDArray[np.uint8] | None:
+    """(side, side, 3) upright pixels, or ``None`` where hardly any pixel is opaque."""
     if image.mode in _DEEP_MODES:
         deep = np.asarray(image)[..., None]
         scale = fit_stretch(deep.reshape(-1, 1))
         grey = scale(deep) if scale else deep.astype(np.uint8)
-        return upright(np.repeat(grey, 3, axis=2), orientation), None
+        return to_square(upright(np.repeat(grey, 3, axis=2), orientation), side)
     if "A" in image.getbands() or "transparency" in image.info:
         rgba = np.asarray(image.convert("RGBA"))
-        valid = upright(rgba[..., 3] > 0, orientation)
-        return upright(rgba[..., :3], orientation), None if valid.all() else valid
-    return upright(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), orientation), None
+        filled = fill_invalid(rgba[..., :3], rgba[..., 3] > 0)
+        return None if filled is None else to_square(upright(filled, orientation), side)
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    if orientation == 1:
+        return image_to_square(image, side)
+    return to_square(upright(np.asarray(image), orientation), side)
 
 
 def upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from geoglot.core.records import Tile
 from geoglot.geo.acquisition import acquisition_time
-from geoglot.geo.footprint import Locator, locate
+from geoglot.geo.footprint import Locator, ground_sample_distance, locate
 from geoglot.geo.mask import fill_invalid
 from geoglot.geo.opening import GDAL_SETTINGS, Identified, identify, open_raster
 from geoglot.geo.photo import read_photo
@@ -24,7 +24,7 @@ from geoglot.geo.scene import Scene
 from geoglot.geo.source import TILES_PER_BATCH, ReadOptions, SourceInfo, TileBatch
 from geoglot.geo.tiling import Level, plan
 
-STRIP_BYTES = 96 << 20
+STRIP_BYTES = 128 << 20
 _PLACED_AT_ONCE = 16_384
 
 Progress = Callable[[], None]
@@ -60,8 +60,6 @@ def _read_scene(
         scene = Scene(dataset, subject=path, bands=options.bands, file_bytes=source.size)
         levels = plan(scene.width, scene.height, tile=options.tile, overlap=options.overlap, levels=options.levels)
         locator = scene.locator()
-        whole = np.array([[0, 0, scene.width, scene.height]])
-        gsd_m = float(locate(locator, whole).gsd_m[0]) if locator else float("nan")
         info = SourceInfo(
             path=str(path),
             driver=source.driver,
@@ -70,7 +68,7 @@ def _read_scene(
             band_count=scene.band_count,
             dtype=scene.dtype.name,
             crs=locator.name if locator else None,
-            gsd_m=gsd_m if np.isfinite(gsd_m) else None,
+            gsd_m=ground_sample_distance(locator, scene.width, scene.height) if locator else None,
             time=acquisition_time(path, root=root, expression=options.time_from, embedded=scene.embedded_time),
             kind="scene",
             tile_count=sum(level.tile_count for level in levels),
@@ -78,7 +76,7 @@ def _read_scene(
         yield info
         scene.prepare()
         progress()
-        batch = _Batch(options.side)
+        batch = _Batch()
         for level in levels:
             for tile, pixels in _tiles_of_level(scene, level, locator, info, progress):
                 batch.add(tile, to_square(pixels, options.side))
@@ -89,16 +87,12 @@ def _read_scene(
 
 
 class _Batch:
-    def __init__(self, side: int) -> None:
-        self._side = side
-        self._start()
-
-    def _start(self) -> None:
-        self._pixels = np.empty((TILES_PER_BATCH, self._side, self._side, 3), np.uint8)
+    def __init__(self) -> None:
+        self._squares: list[NDArray[np.uint8]] = []
         self.tiles: list[Tile] = []
 
     def add(self, tile: Tile, square: NDArray[np.uint8]) -> None:
-        self._pixels[len(self.tiles)] = square
+        self._squares.append(square)
         self.tiles.append(tile)
 
     @property
@@ -106,8 +100,8 @@ class _Batch:
         return len(self.tiles) == TILES_PER_BATCH
 
     def take(self) -> TileBatch:
-        taken = TileBatch(pixels=self._pixels[: len(self.tiles)], tiles=self.tiles)
-        self._start()
+        taken = TileBatch(pixels=np.stack(self._squares), tiles=self.tiles)
+        self._squares, self.tiles = [], []
         return taken
 
 

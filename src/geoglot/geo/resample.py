@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 def to_square(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -22,7 +27,19 @@ def to_square(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """
     from PIL import Image
 
-    image = Image.fromarray(np.ascontiguousarray(pixels))
+    return image_to_square(Image.fromarray(np.ascontiguousarray(pixels)), side)
+
+
+def image_to_square(image: Image.Image, side: int) -> NDArray[np.uint8]:
+    """The same for an RGB picture that Pillow holds already, without a copy of all its pixels.
+
+    Example:
+        >>> from PIL import Image
+        >>> image_to_square(Image.new("RGB", (1000, 500)), 64).shape
+        (64, 64, 3)
+    """
+    from PIL.Image import Resampling
+
     if image.size != (side, side):
-        image = image.resize((side, side), Image.Resampling.BILINEAR, reducing_gap=1.0)
+        image = image.resize((side, side), Resampling.BILINEAR, reducing_gap=1.0)
     return np.asarray(image)

@@ -26,7 +26,8 @@ _SAMPLE_SIDE = 256
 _MOST_SAMPLES = 400
 _ENOUGH_VALID_PIXELS = 20_000
 _LARGEST_BLOCK_BYTES = 1 << 30
-_TALLEST_ALIGNED_BLOCK = 1024
+_TALLEST_STRIP = 1024
+_TALLEST_TILE = 4096
 _SPARSE_FROM = 100
 
 
@@ -61,6 +62,7 @@ class Scene:
         self._palette = self._read_palette() if self.choice.is_palette else None
         flags = dataset.mask_flag_enums[self.choice.colours[0] - 1]
         self._has_mask = "per_dataset" in [flag.name for flag in flags] and self.choice.alpha is None
+        self._white_is_zero = dataset.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES"
         self._stretch: Stretch | None = None
         self.block_height, self.block_width = (int(side) for side in dataset.block_shapes[0])
         self._check_block()
@@ -106,14 +108,18 @@ class Scene:
 
     @property
     def aligned_rows(self) -> int:
-        """Rows that are decoded together, 1 where aligning to them would need too much memory."""
-        return self.block_height if self.block_height <= _TALLEST_ALIGNED_BLOCK else 1
+        """Rows that are decoded together, 1 where aligning to them would need too much memory.
+
+        Tiles may be taller than strips, for they can be read in chunks of columns.
+        """
+        tallest = _TALLEST_TILE if self.block_width < self.width else _TALLEST_STRIP
+        return self.block_height if self.block_height <= tallest else 1
 
     @property
     def bytes_per_pixel(self) -> int:
         """Rough working memory for a pixel on its way to 8 bits."""
-        copies = 1 if self.dtype == np.uint8 else 4
-        return self.channels * (1 + copies * self.dtype.itemsize) + 4
+        copies = 0 if self.dtype == np.uint8 and self._palette is None else 4
+        return self.channels * (1 + copies * self.dtype.itemsize) + 2
 
     def locator(self) -> Locator | None:
         """From pixels to places; ``None`` where the file does not say, or says something unusable."""
@@ -207,6 +213,8 @@ class Scene:
             return opaque if valid is None else valid & opaque
         if direct is None:
             out[...] = self._stretch(raw) if self._stretch else raw
+        if self._white_is_zero:
+            np.subtract(255, out, out=out)
         if stored is not None and not stored.all() and shape == (window.height, window.width):
             present = self._per_pixel(stored, window)
             return present if valid is None else valid & present

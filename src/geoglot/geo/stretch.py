@@ -92,9 +92,9 @@ def fit_stretch(sample: NDArray[Any], valid: NDArray[np.bool_] | None = None) ->
             return None
         top = 1.0 if sample.dtype.kind == "f" else float(np.iinfo(sample.dtype).max)
         return Stretch(low=np.zeros(bands), high=np.full(bands, top))
-    low, high = np.percentile(sample.astype(np.float64), [_LOW_PERCENT, _HIGH_PERCENT], axis=0)
-    if sample.dtype == np.uint8 and high.max() >= _DARK_8_BIT:
+    if sample.dtype == np.uint8 and (sample >= _DARK_8_BIT).mean(axis=0).max() > 1 - _HIGH_PERCENT / 100:
         return None
+    low, high = np.percentile(sample.astype(np.float64), [_LOW_PERCENT, _HIGH_PERCENT], axis=0)
     if sample.dtype == np.uint8:
         low = np.minimum(low, 0.0)
     return Stretch(low=low, high=np.where(high > low, high, low + 1))
