@@ -1,8 +1,8 @@
 """Arabic wordings of facts.
 
-Verbs come first, in the singular, and agree in gender with what follows: a plural of things counts as feminine. Numbers
-from three to ten take the gender opposite to the noun's singular; two is the dual, whose ending shows the case and which
-loses its nun before a second noun.
+Verbs come first, in the singular, and agree in gender with what follows: a plural of things counts as feminine.
+Numbers from three to ten take the gender opposite to the noun's singular; two is the dual, whose ending shows the case
+and which loses its nun before a second noun.
 """
 
 from __future__ import annotations
@@ -153,7 +153,10 @@ def sentences(fact: Fact) -> list[str]:
             return [f"{exist} {subject} حول {other}", f"هناك {subject} حول {other}"]
         case "surrounded":
             plural = fact.subject.count > 2
-            return [f"{subject} {_surrounded(fact.subject, plural)} ب{other}", f"تحيط {other} ب{group(fact.subject, after=True)}"]
+            return [
+                f"{subject} {_surrounded(fact.subject, plural)} ب{other}",
+                f"تحيط {other} ب{group(fact.subject, after=True)}",
+            ]
         case "cross":
             return [f"{prefix}مر {subject} فوق {other}", f"{prefix}عبر {subject} فوق {other}"]
         case "through":

@@ -130,8 +130,9 @@ def sentences(fact: Fact) -> list[str]:
             place = f"{on} {other}" if on else f"à côté {of(other)}"
             return [f"{subject} {be} stationné{ending} {place}", f"{subject} {find} {place}"]
         case "moored":
-            return [f"{subject} {be} amarré{ending} à {other}", f"{subject} {find} à quai près {of(other)}"][:1] + [
-                f"{subject} {be} amarré{ending} le long {of(other)}"
+            return [
+                f"{subject} {be} amarré{ending} à {other}",
+                f"{subject} {be} amarré{ending} le long {of(other)}",
             ]
         case "in":
             preposition = "en mer" if other == "la mer" else f"dans {other}"
