@@ -284,14 +284,16 @@ def test_captions_are_true(demo: Scene, sight: str) -> None:
     places = {"a terminal", "a runway", "a pier"}
     for seed in range(4):
         for sentence in demo.captions(window, ("en",), count=6, seed=seed)["en"]:
+            # Of what stands beside or around something only the near ones are counted, so there may be more in all.
+            subject = re.split(" beside | next to | around ", sentence)[0]
             for told, noun in _mentions(sentence):
                 count = counts[noun]
                 if told == "a" and f"a {noun}" in places:
                     assert (classes == CLASS_INDEX[noun]).any(), sentence
-                elif told == "a":
-                    assert count == 1, (sentence, count)
-                elif told in _WORDS:
-                    assert count == _WORDS[told], (sentence, count)
+                elif told == "a" or told in _WORDS:
+                    number = _WORDS.get(told, 1)
+                    is_subject = (told, noun) in _mentions(subject)
+                    assert count == number if is_subject else count >= number, (sentence, count)
                 elif told == "many":
                     assert count >= 8, (sentence, count)
                 elif told in ("several", "some", "by"):

@@ -162,7 +162,11 @@ def sentences(fact: Fact) -> list[str]:
         case "through":
             return [f"{prefix}مر {subject} عبر {other}", f"{_exist_other(fact)} {other} على جانبي {subject}"]
         case "land" if fact.subject.told == "most":
-            return [f"معظم الصورة {subject}", f"{prefix}غطي {subject} معظم هذه المنطقة"]
+            return [
+                f"معظم الصورة {subject}",
+                f"{prefix}غطي {subject} معظم هذه المنطقة",
+                f"أغلب ما في الصورة {subject}",
+            ]
         case "land":
             return [f"جزء من الصورة {subject}", f"{'تظهر' if feminine else 'يظهر'} {subject} في جزء من الصورة"]
         case "closeup":

@@ -149,7 +149,11 @@ def sentences(fact: Fact) -> list[str]:
         case "through":
             return [f"{subject} traverse {other}", f"il y a {other} des deux côtés {of(subject)}"]
         case "land" if fact.subject.told == "most":
-            return [f"la majeure partie de l'image est {subject}", f"{subject} couvre la plus grande partie de la zone"]
+            return [
+                f"la majeure partie de l'image est {subject}",
+                f"{subject} couvre la plus grande partie de la zone",
+                f"cette image montre surtout {subject}",
+            ]
         case "land":
             return [f"une partie de l'image est {subject}", f"on voit {subject} sur une partie de l'image"]
         case "closeup":
