@@ -1,7 +1,8 @@
 """Synthetic aerial scenes of any size: pictures, class maps, object numbers and captions, window by window.
 
-A scene is a pure function of its :class:`SceneSpec`. Any window costs the same wherever it lies and needs memory for that
-window only; neighbouring windows agree to the pixel. Pixel coordinates are (column, row) of a pixel's top-left corner.
+A scene is a pure function of its :class:`SceneSpec`. Any window costs the same wherever it lies and needs memory for
+that window only; neighbouring windows agree to the pixel. Pixel coordinates are (column, row) of a pixel's top-left
+corner.
 
 Example:
     >>> scene = Scene(SceneSpec(seed=4, width=100_000, height=100_000))
@@ -78,7 +79,9 @@ class SceneSpec:
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
-            raise UsageError(f"{self.width} x {self.height}", cause="is not a size in pixels", remedy="use positive ones")
+            raise UsageError(
+                f"{self.width} x {self.height}", cause="is not a size in pixels", remedy="use positive ones"
+            )
         if not 0.2 <= self.gsd_m <= 2.0:
             raise UsageError(self.gsd_m, cause="is not a ground sample distance in [0.2, 2] m", remedy="try 0.5")
         if self.layout not in ("world", "demo"):
@@ -238,10 +241,12 @@ class Scene:
     def _pieces(self, window: Window) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice], Place]]:
         """Blocks that a window touches, with the target part of the window and the source part of the block."""
         x0, y0, width, height = window
-        inside = 0 <= x0 and 0 <= y0 and x0 + width <= self.spec.width and y0 + height <= self.spec.height
+        inside = min(x0, y0) >= 0 and x0 + width <= self.spec.width and y0 + height <= self.spec.height
         if width < 1 or height < 1 or not inside:
             size = f"{self.spec.width} x {self.spec.height}"
-            raise UsageError(tuple(window), cause=f"is not inside the scene of {size} pixels", remedy="move or shrink it")
+            raise UsageError(
+                tuple(window), cause=f"is not inside the scene of {size} pixels", remedy="move or shrink it"
+            )
         for row in range(y0 // _BLOCK, (y0 + height - 1) // _BLOCK + 1):
             for column in range(x0 // _BLOCK, (x0 + width - 1) // _BLOCK + 1):
                 left, top = column * _BLOCK, row * _BLOCK
@@ -386,7 +391,7 @@ def write_geotiff(
             factors = [2**k for k in range(1, 12) if max(spec.width, spec.height) / 2**k >= 256]
             if overviews and factors:
                 with rasterio.open(partial, "r+") as file:
-                    file.build_overviews(factors, Resampling.AVERAGE)
+                    file.build_overviews(factors, Resampling.average)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

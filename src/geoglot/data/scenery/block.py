@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,8 @@ _STEP = 8
 _GROUND = (116, 118, 86, CODE["meadow"])
 _WATER = {"sea": (60, 90, 100), "river": (84, 92, 76), "lake": (58, 78, 78)}
 _SAND = (206, 190, 158)
-_SHADOW = np.array((106, 113, 132), dtype=np.uint16)
+# What shadow makes of red, green, blue and the surface code: less light, bluer, the same surface.
+_SHADED = [level * keep >> 8 for keep in (106, 113, 132) for level in range(256)] + list(range(256))
 _ROWED = tuple(CODE[name] for name in ("crop_u", "crop_v", "wide_u", "wide_v"))
 
 BEACH_WIDTH = 34.0
@@ -52,44 +53,66 @@ class _Water:
         count = self._side * density
         at = (np.arange(count, dtype=np.float32) + 0.5) / (_STEP * density)
         low = at.astype(np.int64)
-        weight = at - low
+        weight = at - low.astype(np.float32)
         down = coarse[low] * (1 - weight)[:, None] + coarse[low + 1] * weight[:, None]
         left = np.ascontiguousarray(down[:, low])
         left += (down[:, low + 1] - left) * weight
-        return left
+        return np.asarray(left, dtype=np.float32)
 
 
 class _Part:
     """The polygons and trees of one drawing that touch a block, relative to its corner."""
 
     def __init__(self, drawing: Drawing, left: int, top: int, side: int) -> None:
-        self.drawing = drawing
-        self.chosen = _touching(drawing.box, left, top, side)
-        self.layers = drawing.layer[self.chosen]
-        self.flat = (drawing.points - np.array((left, top), dtype=np.int32)).ravel().tolist()
-        self.shadows = _touching(drawing.shadow_box, left, top, side)
-        self.shadow_flat = (drawing.shadow_points - np.array((left, top), dtype=np.int32)).ravel().tolist()
+        corner = np.array((left, top), dtype=np.int32)
+        chosen = _touching(drawing.box, left, top, side)
+        points, self._start = _relative(drawing.points, drawing.start, chosen, corner)
+        self._points = points
+        self._chosen: list[int] = chosen.tolist()
+        self._layer_start = np.searchsorted(drawing.layer[chosen], np.arange(len(Layer) + 1)).tolist()
+        self._ink, self._thing = drawing.ink, drawing.thing
+        shadows = _touching(drawing.shadow_box, left, top, side)
+        self._shadow_points, self._shadow_start = _relative(
+            drawing.shadow_points, drawing.shadow_start, shadows, corner
+        )
         trees = drawing.trees
         # A tree also throws a shadow, up to three radii away.
         reach = trees[:, 2] * 3 + 2
         x, y = trees[:, 0] - left, trees[:, 1] - top
         near = (x > -reach) & (x < side + reach) & (y > -reach) & (y < side + reach)
-        self.trees = (trees[near] - np.array((left, top, 0, 0, 0), dtype=np.int32)).tolist()
+        self.trees: list[list[int]] = (trees[near] - np.array((left, top, 0, 0, 0), dtype=np.int32)).tolist()
 
-    def polygons(self, layer: int) -> Iterable[tuple[list[int], tuple[int, int, int, int], int]]:
-        first, last = np.searchsorted(self.layers, (layer, layer + 1))
-        start = self.drawing.start
-        for index in self.chosen[first:last].tolist():
-            yield (
-                self.flat[2 * start[index] : 2 * start[index + 1]],
-                self.drawing.ink[index],
-                int(self.drawing.thing[index]),
-            )
+    def polygons(self, layer: int) -> Iterator[tuple[list[int], int]]:
+        """Flat coordinates of each polygon of a layer, with its index in the drawing."""
+        points, start, chosen = self._points, self._start, self._chosen
+        for k in range(self._layer_start[layer], self._layer_start[layer + 1]):
+            yield points[start[k] : start[k + 1]], chosen[k]
 
-    def shadow_polygons(self) -> Iterable[list[int]]:
-        start = self.drawing.shadow_start
-        for index in self.shadows.tolist():
-            yield self.shadow_flat[2 * start[index] : 2 * start[index + 1]]
+    def painted(self, layer: int) -> Iterator[tuple[list[int], tuple[int, int, int, int]]]:
+        """Flat coordinates and ink of each polygon of a layer."""
+        for points, index in self.polygons(layer):
+            yield points, self._ink[index]
+
+    def numbered(self, layer: int) -> Iterator[tuple[list[int], int]]:
+        """Flat coordinates and thing number of each polygon of a layer."""
+        for points, index in self.polygons(layer):
+            yield points, int(self._thing[index])
+
+    def shadows(self) -> Iterator[list[int]]:
+        """Flat coordinates of each shadow."""
+        start = self._shadow_start
+        for k in range(len(start) - 1):
+            yield self._shadow_points[start[k] : start[k + 1]]
+
+
+def _relative(
+    points: NDArray[np.int32], start: NDArray[np.int64], chosen: NDArray[np.int64], corner: NDArray[np.int32]
+) -> tuple[list[int], list[int]]:
+    """Flat coordinates of the chosen polygons from a corner, and where each one's coordinates begin."""
+    length = start[chosen + 1] - start[chosen]
+    first = np.concatenate([[0], np.cumsum(length)])
+    index = np.repeat(start[chosen] - first[:-1], length) + np.arange(first[-1])
+    return (points[index] - corner).ravel().tolist(), (2 * first).tolist()
 
 
 def _touching(box: NDArray[np.int32], left: int, top: int, side: int) -> NDArray[np.int64]:
@@ -120,7 +143,7 @@ def draw_block(plan: Plan, drawings: Iterable[Drawing], place: Place) -> Block:
     """
     side = place.side * SUBPIXELS
     pixels = np.empty((side, side, 4), dtype=np.uint8)
-    pixels[:] = _GROUND
+    pixels.view(np.uint32)[:] = np.array(_GROUND, dtype=np.uint8).view(np.uint32)
     canvas = Image.frombuffer("CMYK", (side, side), pixels, "raw", "CMYK", 0, 1)
     # The image works on the array's own memory, so that drawing and NumPy can take turns without copies.
     canvas.readonly = 0
@@ -131,7 +154,7 @@ def draw_block(plan: Plan, drawings: Iterable[Drawing], place: Place) -> Block:
     _pour(pixels, water)
     for layer in (Layer.GROUND, Layer.ROAD, Layer.MARKING):
         _paint(pen, parts, layer)
-    _cast_shadows(pixels, parts)
+    _cast_shadows(canvas, parts)
     for layer in (Layer.DECK, Layer.DECK_MARKING, Layer.VEHICLE, Layer.ROOF, Layer.ROOF_DETAIL):
         _paint(pen, parts, layer)
     for part in parts:
@@ -153,16 +176,16 @@ def draw_things(drawings: Iterable[Drawing], place: Place) -> NDArray[np.int32]:
     pen = ImageDraw.Draw(canvas)
     parts = _parts(drawings, place)
     for layer in Layer:
+        if layer is Layer.LAND:
+            continue
         if layer is Layer.TOP:
             for part in parts:
                 for x, y, radius, look, thing in part.trees:
-                    image, mask = tree_crown(radius, look)
-                    half = image.width // 2
+                    mask = tree_crown(radius, look)[1]
+                    half = mask.width // 2
                     canvas.paste(thing, (x - half, y - half), mask)
-        if layer is Layer.LAND:
-            continue
         for part in parts:
-            for points, _, thing in part.polygons(layer):
+            for points, thing in part.numbered(layer):
                 pen.polygon(points, fill=thing)
     return np.asarray(canvas)[::SUBPIXELS, ::SUBPIXELS].astype(np.int32)
 
@@ -170,7 +193,7 @@ def draw_things(drawings: Iterable[Drawing], place: Place) -> NDArray[np.int32]:
 def _paint(pen: ImageDraw.ImageDraw, parts: list[_Part], layer: int) -> None:
     polygon = pen.polygon
     for part in parts:
-        for points, ink, _ in part.polygons(layer):
+        for points, ink in part.painted(layer):
             polygon(points, fill=ink)
 
 
@@ -189,12 +212,11 @@ def _pour(pixels: NDArray[np.uint8], water: _Water) -> None:
             pixels[(bank > 0) & ~sea] = (*_WATER[name], CODE[name])
 
 
-def _cast_shadows(pixels: NDArray[np.uint8], parts: list[_Part]) -> None:
-    side = pixels.shape[0]
-    mask = Image.new("L", (side, side), 0)
+def _cast_shadows(canvas: Image.Image, parts: list[_Part]) -> None:
+    mask = Image.new("1", canvas.size, 0)
     pen = ImageDraw.Draw(mask)
     for part in parts:
-        for points in part.shadow_polygons():
+        for points in part.shadows():
             pen.polygon(points, fill=1)
         for x, y, radius, look, _ in part.trees:
             crown = tree_crown(radius, look)[1]
@@ -202,9 +224,8 @@ def _cast_shadows(pixels: NDArray[np.uint8], parts: list[_Part]) -> None:
             for height in (0.8, 1.6):
                 dx, dy = round(SUN_SHIFT[0] * radius * height), round(SUN_SHIFT[1] * radius * height)
                 mask.paste(1, (x - half + dx, y - half + dy), crown)
-    dark = np.flatnonzero(np.asarray(mask))
-    lit = pixels.reshape(-1, 4)
-    lit[dark, :3] = (lit[dark, :3] * _SHADOW >> 8).astype(np.uint8)
+    if mask.getbbox() is not None:
+        canvas.paste(canvas.point(_SHADED), (0, 0), mask)
 
 
 def _fields(water: _Water, surface: NDArray[np.uint8]) -> Fields:

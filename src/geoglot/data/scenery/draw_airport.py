@@ -27,10 +27,10 @@ def draw_plane(site: Site, frame: int, at: Point, heading: float, length: float)
         sign = -size if mirrored else size
         return turned([(x * size, y * sign) for x, y in points], at, heading)
 
-    outline = (
-        (19, 0), (15.5, 1.95), (5.5, 1.95), (-3.2, 17.0), (-5.4, 17.2), (-2.8, 6.2), (-3.6, 1.95), (-14.2, 1.2), (-18.9, 6.5),
-        (-19, 0), (-18.9, -6.5), (-14.2, -1.2), (-3.6, -1.95), (-2.8, -6.2), (-5.4, -17.2), (-3.2, -17.0), (5.5, -1.95), (15.5, -1.95),
+    right = (
+        (15.5, 1.95), (5.5, 1.95), (-3.2, 17.0), (-5.4, 17.2), (-2.8, 6.2), (-3.6, 1.95), (-14.2, 1.2), (-18.9, 6.5),
     )  # fmt: skip
+    outline = ((19, 0), *right, (-19, 0), *((x, -y) for x, y in reversed(right)))
     number = sketch.thing("plane", place(outline), frame=frame)
     paint = vary(rng, (236, 237, 238), 5)
     livery = rng.choice(((178, 58, 54), (56, 84, 140), (60, 118, 112), (198, 150, 64), (80, 82, 88)))
@@ -131,7 +131,8 @@ def _draw_terminal(site: Site, frame: int) -> None:
         sketch.box((0, _APRON_TOP + k * depth / 8), 2 * half, 0.25, (168, 165, 157), "apron", Layer.ROAD, frame=frame)
     sketch.box((0, _APRON_TOP + 16), 2 * half - 40, 0.5, YELLOW, "apron", Layer.MARKING, frame=frame)
     pieces = [((0.0, 118.0), 460.0, 46.0)] + [((x, 78.0), 22.0, 70.0) for x in (-150.0, 0.0, 150.0)]
-    outline = rectangle((0, 118), 460, 46)
+    comb = [(x + dx, y) for x in (-150, 0, 150) for dx, y in ((-11, 95), (-11, 43), (11, 43), (11, 95))]
+    outline = [(-230, 95), *comb, (230, 95), (230, 141), (-230, 141)]
     number = sketch.thing("terminal", outline, frame=frame)
     for (x, y), w, d in pieces:
         sketch.shadow(rectangle((x, y), w, d), 14, frame=frame)
@@ -148,10 +149,21 @@ def _draw_terminal(site: Site, frame: int) -> None:
                 if y > 90:
                     continue
                 nose = (x + side * 17, y)
-                sketch.box((x + side * 14, y + 4), 10, 3, (206, 206, 204), "terminal", Layer.ROOF, frame=frame, thing=number, tall=5)
+                sketch.box(
+                    (x + side * 14, y + 4),
+                    10,
+                    3,
+                    (206, 206, 204),
+                    "terminal",
+                    Layer.ROOF,
+                    frame=frame,
+                    tall=5,
+                )
                 if rng.random() < 0.93:
                     length = rng.uniform(34, 42)
-                    draw_plane(site, frame, (nose[0] + side * (length / 2 + 2), y), 0.0 if side < 0 else math.pi, length)
+                    draw_plane(
+                        site, frame, (nose[0] + side * (length / 2 + 2), y), 0.0 if side < 0 else math.pi, length
+                    )
                 sketch.box((nose[0] + side * 22, y), 44, 0.4, YELLOW, "apron", Layer.MARKING, frame=frame)
     for x in (-380.0, -330.0, -280.0, 280.0, 330.0, 380.0):
         if rng.random() < 0.9:

@@ -14,25 +14,68 @@ def draw_boat(site: Site, frame: int, at: Point, heading: float, length: float) 
     """A pleasure boat: pointed hull, deck, cabin."""
     sketch, rng = site.sketch, site.rng
     a, b = length / 2, length * 0.15
-    hull = turned(((-a, -b * 0.85), (a * 0.25, -b), (a * 0.7, -b * 0.6), (a, 0), (a * 0.7, b * 0.6), (a * 0.25, b), (-a, b * 0.85)), at, heading)
+    hull = turned(
+        (
+            (-a, -b * 0.85),
+            (a * 0.25, -b),
+            (a * 0.7, -b * 0.6),
+            (a, 0),
+            (a * 0.7, b * 0.6),
+            (a * 0.25, b),
+            (-a, b * 0.85),
+        ),
+        at,
+        heading,
+    )
     number = sketch.thing("boat", hull, frame=frame)
     paint = vary(rng, rng.choice(((232, 232, 228), (226, 226, 224), (218, 216, 208), (66, 84, 116))), 6)
     sketch.polygon(hull, paint, "boat", Layer.VEHICLE, frame=frame, thing=number, height=1.6)
     deck = turned(((-a * 0.8, -b * 0.6), (a * 0.3, -b * 0.7), (a * 0.3, b * 0.7), (-a * 0.8, b * 0.6)), at, heading)
-    sketch.polygon(deck, rng.choice(((196, 176, 146), (206, 206, 202), (110, 134, 164), (178, 178, 174))), "boat", Layer.VEHICLE, frame=frame, thing=number)
-    cabin = turned(((-a * 0.2, -b * 0.5), (a * 0.25, -b * 0.45), (a * 0.25, b * 0.45), (-a * 0.2, b * 0.5)), at, heading)
-    sketch.polygon(cabin, rng.choice(((52, 62, 74), (236, 236, 234), (70, 86, 104))), "boat", Layer.VEHICLE, frame=frame, thing=number)
+    sketch.polygon(
+        deck,
+        rng.choice(((196, 176, 146), (206, 206, 202), (110, 134, 164), (178, 178, 174))),
+        "boat",
+        Layer.VEHICLE,
+        frame=frame,
+        thing=number,
+    )
+    cabin = turned(
+        ((-a * 0.2, -b * 0.5), (a * 0.25, -b * 0.45), (a * 0.25, b * 0.45), (-a * 0.2, b * 0.5)), at, heading
+    )
+    sketch.polygon(
+        cabin,
+        rng.choice(((52, 62, 74), (236, 236, 234), (70, 86, 104))),
+        "boat",
+        Layer.VEHICLE,
+        frame=frame,
+        thing=number,
+    )
 
 
 def draw_ship(site: Site, frame: int, at: Point, heading: float, length: float) -> None:
     """A freighter with hatches or containers and a bridge house."""
     sketch, rng = site.sketch, site.rng
     a, b = length / 2, length * 0.075
-    hull = turned(((-a, -b * 0.8), (-a * 0.9, -b), (a * 0.72, -b), (a, 0), (a * 0.72, b), (-a * 0.9, b), (-a, b * 0.8)), at, heading)
+    hull = turned(
+        ((-a, -b * 0.8), (-a * 0.9, -b), (a * 0.72, -b), (a, 0), (a * 0.72, b), (-a * 0.9, b), (-a, b * 0.8)),
+        at,
+        heading,
+    )
     number = sketch.thing("ship", hull, frame=frame)
     colour = rng.choice(((148, 76, 62), (96, 102, 110), (70, 92, 124), (120, 112, 100)))
     sketch.polygon(hull, (206, 202, 194), "ship", Layer.VEHICLE, frame=frame, thing=number, height=11)
-    inner = turned(((-a * 0.97, -b * 0.7), (-a * 0.88, -b * 0.88), (a * 0.7, -b * 0.88), (a * 0.95, 0), (a * 0.7, b * 0.88), (-a * 0.88, b * 0.88)), at, heading)
+    inner = turned(
+        (
+            (-a * 0.97, -b * 0.7),
+            (-a * 0.88, -b * 0.88),
+            (a * 0.7, -b * 0.88),
+            (a * 0.95, 0),
+            (a * 0.7, b * 0.88),
+            (-a * 0.88, b * 0.88),
+        ),
+        at,
+        heading,
+    )
     sketch.polygon(inner, colour, "ship", Layer.VEHICLE, frame=frame, thing=number)
     laden = rng.random() < 0.6
     paints: tuple[Colour, ...] = ((158, 82, 66), (72, 104, 138), (186, 186, 182), (92, 122, 94), (190, 146, 80))
@@ -43,7 +86,9 @@ def draw_ship(site: Site, frame: int, at: Point, heading: float, length: float) 
             for k in range(lanes):
                 y = (k - (lanes - 1) / 2) * 2.6
                 piece = turned(rectangle((x + bay / 2, y), 12.2, 2.45), at, heading)
-                sketch.polygon(piece, vary(rng, rng.choice(paints), 10), "ship", Layer.VEHICLE, frame=frame, thing=number)
+                sketch.polygon(
+                    piece, vary(rng, rng.choice(paints), 10), "ship", Layer.VEHICLE, frame=frame, thing=number
+                )
         else:
             piece = turned(rectangle((x + bay / 2, 0), 10.5, b * 1.3), at, heading)
             sketch.polygon(piece, (176, 166, 148), "ship", Layer.VEHICLE, frame=frame, thing=number)
@@ -90,9 +135,15 @@ def _marina(site: Site, frame: int, edge: float) -> None:
             for side in (-1, 1):
                 length = rng.uniform(9, 15)
                 finger = rectangle((x - 2.6, y + side * 6.0), 0.8, 9.0)
-                sketch.polygon(finger, (196, 190, 176), "pier", Layer.DECK, frame=frame, thing=number)
+                sketch.polygon(finger, (196, 190, 176), "pier", Layer.DECK, frame=frame)
                 if rng.random() < 0.86:
-                    draw_boat(site, frame, (x, y + side * (2.6 + length / 2)), side * math.pi / 2 + (0 if rng.random() < 0.7 else math.pi), length)
+                    draw_boat(
+                        site,
+                        frame,
+                        (x, y + side * (2.6 + length / 2)),
+                        side * math.pi / 2 + (0 if rng.random() < 0.7 else math.pi),
+                        length,
+                    )
             x += 5.6
     draw_car_park(sketch, rng, (20, -110), 120, 42, frame=frame, fill=0.6)
     for y in (-30.0, 30.0, 85.0):
@@ -124,7 +175,17 @@ def _freight(site: Site, frame: int, edge: float) -> None:
             if rng.random() < 0.8:
                 at = (72 + k * 13.0, -60 + row * 2.8 + (row // 4) * 3.5)
                 box = sketch.thing("container", rectangle(at, 12.2, 2.4), frame=frame)
-                sketch.box(at, 12.2, 2.4, vary(rng, rng.choice(paints), 10), "container", Layer.ROOF, frame=frame, thing=box, tall=2.6 * rng.randint(1, 4))
+                sketch.box(
+                    at,
+                    12.2,
+                    2.4,
+                    vary(rng, rng.choice(paints), 10),
+                    "container",
+                    Layer.ROOF,
+                    frame=frame,
+                    thing=box,
+                    tall=2.6 * rng.randint(1, 4),
+                )
     for _ in range(5):
         draw_lorry(sketch, rng, (rng.uniform(128, edge - 24), rng.uniform(-100, 100)), math.pi / 2, frame=frame)
 
@@ -139,4 +200,3 @@ def _shed_in_frame(site: Site, frame: int, at: Point, width: float, depth: float
     half = rectangle((at[0], at[1] + depth / 4), width, depth / 2)
     red, green, blue = (max(0, c - 22) for c in colour)
     sketch.polygon(half, (red, green, blue), "industrial", Layer.ROOF, frame=frame, thing=number)
-

@@ -35,7 +35,16 @@ def draw_roof(
     if b > a:
         frame, a, b, angle = sketch.frame(u, v, angle + math.pi / 2), b, a, angle + math.pi / 2
     foot = rectangle((0, 0), 2 * a, 2 * b)
-    number = sketch.thing("house", foot, frame=frame)
+    # A wing at a right angle makes some houses an L.
+    wing = min(a, b) * 0.9 if rng.random() < 0.3 else 0.0
+    side, middle = rng.choice((-1, 1)), rng.choice((-1, 1)) * (a - wing)
+    far = side * (b + wing / 2)
+    outline = list(foot)
+    if wing:
+        notch = [(middle + wing / 2, side * b), (middle + wing / 2, far), (middle - wing / 2, far)]
+        notch.append((middle - wing / 2, side * b))
+        outline = [*foot[:3], *notch, foot[3]] if side > 0 else [foot[0], *reversed(notch), *foot[1:]]
+    number = sketch.thing("house", outline, frame=frame)
     sketch.shadow(foot, rng.uniform(5.0, 7.5), frame=frame)
     ridge = a - b * 0.9 if hip else a
     faces = (
@@ -52,19 +61,10 @@ def draw_roof(
     if rng.random() < 0.35:
         at = (rng.uniform(-ridge, ridge) * 0.7, rng.choice((-1, 1)) * b * 0.45)
         sketch.box(at, 1.1, 1.1, (96, 88, 84), "house", Layer.ROOF_DETAIL, frame=frame, thing=number)
-    if rng.random() < 0.3:
-        # A wing at a right angle makes the house an L.
-        side, wing = rng.choice((-1, 1)), min(a, b) * 0.9
-        at = (rng.choice((-1, 1)) * (a - wing), side * b)
-        corners_left = ((at[0] - wing / 2, 0.0), (at[0], 0.0), (at[0], at[1] + side * wing / 2))
-        corners_left += ((at[0] - wing / 2, at[1] + side * wing / 2),)
-        corners_right = tuple((2 * at[0] - x, y) for x, y in corners_left)
-        sketch.polygon(
-            corners_left, scaled(colour, site.facing(angle + math.pi)), "house", Layer.ROOF, frame=frame, thing=number
-        )
-        sketch.polygon(
-            corners_right, scaled(colour, site.facing(angle)), "house", Layer.ROOF, frame=frame, thing=number
-        )
+    for half, direction in ((-wing / 2, math.pi), (wing / 2, 0.0)) if wing else ():
+        slope = ((middle + half, 0.0), (middle, 0.0), (middle, far), (middle + half, far))
+        tone = scaled(colour, site.facing(angle + direction))
+        sketch.polygon(slope, tone, "house", Layer.ROOF, frame=frame, thing=number)
 
 
 class _Style:
@@ -122,11 +122,18 @@ def _draw_lot(site: Site, style: _Style, left: float, edge: float, width: float,
     lot_middle = edge + side * depth / 2
     inset = 0.25
     sketch.box(
-        (middle, lot_middle), width - 2 * inset, depth - inset, vary(rng, rng.choice(_GARDENS), 8), "garden", Layer.GROUND
+        (middle, lot_middle),
+        width - 2 * inset,
+        depth - inset,
+        vary(rng, rng.choice(_GARDENS), 8),
+        "garden",
+        Layer.GROUND,
     )
     if rng.random() < 0.04:
         for _ in range(round(style.trees * 2)):
-            plant(site, (middle + rng.uniform(-0.4, 0.4) * width, lot_middle + rng.uniform(-0.4, 0.4) * depth), 1.8, 4.2)
+            plant(
+                site, (middle + rng.uniform(-0.4, 0.4) * width, lot_middle + rng.uniform(-0.4, 0.4) * depth), 1.8, 4.2
+            )
         return
     house_width = min(width - 2.0, rng.uniform(*style.house))
     house_depth = min(depth * 0.62, rng.uniform(style.house[0] * 0.85, style.house[1] * 1.05))
@@ -136,13 +143,16 @@ def _draw_lot(site: Site, style: _Style, left: float, edge: float, width: float,
     tilt = rng.choice((0.0, 0.0, 0.0, rng.uniform(-0.25, 0.25))) if style.lot > 15 else 0.0
     drive = middle + shift + rng.choice((-1, 1)) * (house_width / 2 - 1.8)
     sketch.box(
-        (drive, edge + side * (setback + 1) / 2), 3.2, setback + 1, vary(rng, (168, 165, 158), 10), "pavement", Layer.ROAD
+        (drive, edge + side * (setback + 1) / 2),
+        3.2,
+        setback + 1,
+        vary(rng, (168, 165, 158), 10),
+        "pavement",
+        Layer.ROAD,
     )
     if rng.random() < 0.42 and setback > 4.6:
         draw_car(sketch, rng, (drive, edge + side * (setback / 2 + 0.4)), math.pi / 2)
-    draw_roof(
-        site, middle + shift, house_v, house_width, house_depth, angle=tilt, hip=rng.random() < 0.6
-    )
+    draw_roof(site, middle + shift, house_v, house_width, house_depth, angle=tilt, hip=rng.random() < 0.6)
     back = edge + side * (setback + house_depth)
     room = depth - setback - house_depth
     if rng.random() < style.pools and room > 7:

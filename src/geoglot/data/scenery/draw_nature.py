@@ -52,7 +52,9 @@ def draw_land(site: Site) -> None:
     site.sketch.polygon(points, vary(site.rng, colour, 5), material, Layer.LAND)
 
 
-def _scatter(site: Site, count: int, smallest: float, largest: float, *, dry: bool = False, dry_shore: float = 5.0) -> None:
+def _scatter(
+    site: Site, count: int, smallest: float, largest: float, *, dry: bool = False, dry_shore: float = 5.0
+) -> None:
     """Trees anywhere in the feature that is not water; thicker in some spots than in others."""
     rng, plan = site.rng, site.plan
     spots = np.array([(rng.uniform(site.left, site.right), rng.uniform(site.top, site.bottom)) for _ in range(count)])
@@ -191,4 +193,3 @@ def _path(site: Site, colour: Colour) -> None:
         near.append((u, v - 1.2))
         far.append((u, v + 1.2))
     site.sketch.polygon(near + far[::-1], vary(rng, colour, 8), "bare", Layer.GROUND)
-

@@ -289,8 +289,8 @@ def _draw_crossing(site: Site, column: int, row: int) -> None:
     if _is_roundabout(site, column, row):
         sketch.disc((u, v), 26.5, (172, 169, 161), "pavement", Layer.GROUND, sides=40)
         sketch.disc((u, v), 24.0, ASPHALT, "street", Layer.ROAD, sides=40)
+        number = sketch.thing("roundabout", circle((u, v), 12.7, 36))
         for radius, colour in ((13.2, WHITE), (12.7, (168, 160, 148)), (11.5, vary(site.rng, (98, 116, 68), 8))):
-            number = sketch.thing("roundabout", circle((u, v), 12.7, 36)) if colour is WHITE else number
             sketch.disc((u, v), radius, colour, "roundabout", Layer.MARKING, thing=number, sides=36)
         for _ in range(site.rng.randint(1, 6)):
             plant(site, (u + site.rng.uniform(-6, 6), v + site.rng.uniform(-6, 6)), 1.6, 3.2)

@@ -87,13 +87,16 @@ def draw_diamond(site: Site, u: float, v: float, angle: float, size: float = 1.0
     fan = [(0.0, 6.0)] + [
         (radius * math.sin(t), -radius * math.cos(t)) for t in (-0.80 + 1.6 * k / 24 for k in range(25))
     ]
-    number = sketch.thing("baseball diamond", fan, frame=frame)
+    track = [(0.0, 9.0)] + [
+        ((radius + 3.5) * math.sin(t), -(radius + 3.5) * math.cos(t))
+        for t in (-0.83 + 1.66 * k / 24 for k in range(25))
+    ]
+    number = sketch.thing("baseball diamond", track, frame=frame)
 
     def shape(points: list[Point] | tuple[Point, ...], tone: Colour, material: str, layer: Layer = Layer.ROAD) -> None:
         sketch.polygon(points, tone, material, layer, frame=frame, thing=number)
 
     grass, clay = vary(rng, (98, 116, 66), 8), vary(rng, (182, 148, 112), 8)
-    track = [(0.0, 9.0)] + [((radius + 3.5) * math.sin(t), -(radius + 3.5) * math.cos(t)) for t in (-0.83 + 1.66 * k / 24 for k in range(25))]
     shape(track, clay, "diamond_clay", Layer.GROUND)
     shape(fan, grass, "diamond_grass")
     mow = vary(rng, (108, 126, 74), 4)
@@ -106,7 +109,8 @@ def draw_diamond(site: Site, u: float, v: float, angle: float, size: float = 1.0
     centre = (0.0, -18.5 * size)
     skin = [(0.0, 4.0)]
     skin += [
-        (centre[0] + infield * math.sin(t), centre[1] - infield * math.cos(t)) for t in (-1.35 + 2.7 * k / 20 for k in range(21))
+        (centre[0] + infield * math.sin(t), centre[1] - infield * math.cos(t))
+        for t in (-1.35 + 2.7 * k / 20 for k in range(21))
     ]
     shape(skin, clay, "diamond_clay")
     half = 19.4 * size
@@ -153,7 +157,9 @@ def draw_baseball(site: Site) -> None:
         plant(site, at, 1.8, 4.2)
 
 
-def draw_football_field(site: Site, frame: int, *, width: float = 105.0, depth: float = 68.0, at: Point = (0.0, 0.0)) -> None:
+def draw_football_field(
+    site: Site, frame: int, *, width: float = 105.0, depth: float = 68.0, at: Point = (0.0, 0.0)
+) -> None:
     """A marked football field with mowing stripes."""
     sketch = site.sketch
     x, y = at
@@ -186,8 +192,14 @@ def draw_football_field(site: Site, frame: int, *, width: float = 105.0, depth: 
 def _oval(length: float, radius: float) -> list[Point]:
     """A running track's outline: two straights of a length, two half circles."""
     half = length / 2
-    right = [(half + radius * math.cos(t), radius * math.sin(t)) for t in (-math.pi / 2 + math.pi * k / 18 for k in range(19))]
-    left = [(-half + radius * math.cos(t), radius * math.sin(t)) for t in (math.pi / 2 + math.pi * k / 18 for k in range(19))]
+    right = [
+        (half + radius * math.cos(t), radius * math.sin(t))
+        for t in (-math.pi / 2 + math.pi * k / 18 for k in range(19))
+    ]
+    left = [
+        (-half + radius * math.cos(t), radius * math.sin(t))
+        for t in (math.pi / 2 + math.pi * k / 18 for k in range(19))
+    ]
     return right + left
 
 
@@ -231,7 +243,8 @@ def _roof_ribs(site: Site, frame: int, number: int) -> None:
         inner, outer = 60.0, 71.0
         c, s = math.cos(t), math.sin(t)
         points = [
-            (straight + r * c - w * s, r * s + w * c) for r, w in ((inner, -0.2), (outer, -0.2), (outer, 0.2), (inner, 0.2))
+            (straight + r * c - w * s, r * s + w * c)
+            for r, w in ((inner, -0.2), (outer, -0.2), (outer, 0.2), (inner, 0.2))
         ]
         site.sketch.polygon(points, (120, 124, 130), "stadium", Layer.DECK, frame=frame, thing=number)
 
@@ -261,4 +274,3 @@ def _inside_field(site: Site, frame: int) -> None:
         a, b = k * math.pi / 12, (k + 1) * math.pi / 12
         arc = [(r * math.cos(t), r * math.sin(t)) for r, t in ((9.3, a), (9.3, b), (9.0, b), (9.0, a))]
         sketch.polygon(arc, WHITE, "football", Layer.DECK_MARKING, frame=frame, thing=number)
-

@@ -90,7 +90,9 @@ def draw_core(site: Site) -> None:
 
 def _perimeter_block(site: Site, u: float, v: float, width: float, depth: float, height: float) -> None:
     wing = 13.0
-    site.sketch.box((u, v), width - 2 * wing, depth - 2 * wing, vary(site.rng, (122, 122, 96), 8), "garden", Layer.GROUND)
+    site.sketch.box(
+        (u, v), width - 2 * wing, depth - 2 * wing, vary(site.rng, (122, 122, 96), 8), "garden", Layer.GROUND
+    )
     for side in (-1, 1):
         draw_block_of_flats(site, u, v + side * (depth - wing) / 2, width, wing, height)
         draw_block_of_flats(site, u + side * (width - wing) / 2, v, wing, depth - 2 * wing, height)
@@ -112,9 +114,7 @@ def draw_commerce(site: Site) -> None:
     if rest > 16:
         draw_block_of_flats(site, site.right - 6 - rest / 2, v, rest, shop * 0.6, 6.0)
     top = site.top + shop + 20
-    draw_car_park(
-        sketch, rng, (site.left + 6, top), width - 12, site.bottom - top - 6, fill=rng.uniform(0.55, 0.9)
-    )
+    draw_car_park(sketch, rng, (site.left + 6, top), width - 12, site.bottom - top - 6, fill=rng.uniform(0.55, 0.9))
     for k in range(12):
         plant(site, (site.left + 2 + k * width / 12, site.bottom - 2), 1.4, 2.6)
         plant(site, (site.left + 2 + k * width / 12, top - 4), 1.3, 2.2)
@@ -219,7 +219,9 @@ def draw_tank(site: Site, u: float, v: float, radius: float) -> None:
                 frame=frame,
                 thing=number,
             )
-    sketch.box((radius * 0.72, 0), radius * 0.5, 0.9, (120, 120, 118), "tank", Layer.ROOF_DETAIL, frame=frame, thing=number)
+    sketch.box(
+        (radius * 0.72, 0), radius * 0.5, 0.9, (120, 120, 118), "tank", Layer.ROOF_DETAIL, frame=frame, thing=number
+    )
 
 
 def draw_tanks(site: Site) -> None:
@@ -243,7 +245,12 @@ def draw_tanks(site: Site) -> None:
         pipe = site.top + (row + 1) * depth - 1.2
         for offset in (0.0, 0.9):
             sketch.box(
-                ((site.left + site.right) / 2, pipe + offset), site.right - site.left - 8, 0.4, WHITE, "bare", Layer.MARKING
+                ((site.left + site.right) / 2, pipe + offset),
+                site.right - site.left - 8,
+                0.4,
+                WHITE,
+                "bare",
+                Layer.MARKING,
             )
     draw_shed(site, site.left + 12, site.bottom - 8, 18, 9)
 
@@ -256,7 +263,10 @@ def draw_park(site: Site) -> None:
     width, depth = site.right - site.left, site.bottom - site.top
     for angle in (0.0, math.pi / 2, rng.uniform(0.5, 1.0), rng.uniform(2.0, 2.6)):
         c, s, reach = math.cos(angle), math.sin(angle), min(width, depth) * 0.47
-        corners = [(u + c * t * reach - s * w, v + s * t * reach + c * w) for t, w in ((-1, -1.4), (1, -1.4), (1, 1.4), (-1, 1.4))]
+        corners = [
+            (u + c * t * reach - s * w, v + s * t * reach + c * w)
+            for t, w in ((-1, -1.4), (1, -1.4), (1, 1.4), (-1, 1.4))
+        ]
         sketch.polygon(corners, (190, 178, 150), "path", Layer.ROAD)
     ring = min(width, depth) * 0.3
     sketch.disc((u, v), ring + 1.4, (190, 178, 150), "path", Layer.GROUND, sides=40)
@@ -288,4 +298,11 @@ def draw_playground(site: Site, u: float, v: float) -> None:
     for _ in range(6):
         x, y = rng.uniform(-13, 13), rng.uniform(-9, 9)
         sketch.shadow(rectangle((x, y), 3, 1.4), 2.2, frame=frame)
-        patch(x, y, rng.uniform(2, 4.5), rng.uniform(0.8, 1.8), rng.choice(((186, 66, 58), (220, 196, 70), (64, 98, 150))), Layer.ROOF)
+        patch(
+            x,
+            y,
+            rng.uniform(2, 4.5),
+            rng.uniform(0.8, 1.8),
+            rng.choice(((186, 66, 58), (220, 196, 70), (64, 98, 150))),
+            Layer.ROOF,
+        )

@@ -90,4 +90,4 @@ CLASS_OF: NDArray[np.uint8] = np.array([CLASS_INDEX[m.class_name] for m in _ALL]
 GRAIN: NDArray[np.float32] = np.array([m.grain for m in _ALL], dtype=np.float32)
 MOTTLE: NDArray[np.float32] = np.array([m.mottle for m in _ALL], dtype=np.float32)
 PATCH: NDArray[np.float32] = np.array([m.patch for m in _ALL], dtype=np.float32)
-TINT: NDArray[np.float32] = np.array([m.tint for m in _ALL], dtype=np.float32)
+TINT: NDArray[np.float32] = np.array([m.tint for m in _ALL], dtype=np.float32).T.copy()

@@ -1,8 +1,8 @@
 """Arabic wordings of facts.
 
-Verbs come first, in the singular, and agree in gender with what follows: a plural of things counts as feminine. Numbers
-from three to ten take the gender opposite to the noun's singular; two is the dual, whose ending shows the case and which
-loses its nun before a second noun.
+Verbs come first, in the singular, and agree in gender with what follows: a plural of things counts as feminine.
+Numbers from three to ten take the gender opposite to the noun's singular; two is the dual, whose ending shows the case
+and which loses its nun before a second noun.
 """
 
 from __future__ import annotations
@@ -153,13 +153,20 @@ def sentences(fact: Fact) -> list[str]:
             return [f"{exist} {subject} حول {other}", f"هناك {subject} حول {other}"]
         case "surrounded":
             plural = fact.subject.count > 2
-            return [f"{subject} {_surrounded(fact.subject, plural)} ب{other}", f"تحيط {other} ب{group(fact.subject, after=True)}"]
+            return [
+                f"{subject} {_surrounded(fact.subject, plural)} ب{other}",
+                f"تحيط {other} ب{group(fact.subject, after=True)}",
+            ]
         case "cross":
             return [f"{prefix}مر {subject} فوق {other}", f"{prefix}عبر {subject} فوق {other}"]
         case "through":
             return [f"{prefix}مر {subject} عبر {other}", f"{_exist_other(fact)} {other} على جانبي {subject}"]
         case "land" if fact.subject.told == "most":
-            return [f"معظم الصورة {subject}", f"{prefix}غطي {subject} معظم هذه المنطقة"]
+            return [
+                f"معظم الصورة {subject}",
+                f"{prefix}غطي {subject} معظم هذه المنطقة",
+                f"أغلب ما في الصورة {subject}",
+            ]
         case "land":
             return [f"جزء من الصورة {subject}", f"{'تظهر' if feminine else 'يظهر'} {subject} في جزء من الصورة"]
         case "closeup":

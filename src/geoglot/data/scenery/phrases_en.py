@@ -111,7 +111,11 @@ def sentences(fact: Fact) -> list[str]:
         case "through":
             return [f"{subject} run{s} through {other}", f"there is {other} on both sides of {subject}"]
         case "land" if fact.subject.told == "most":
-            return [f"most of the picture is {subject}", f"{subject} covers most of this area"]
+            return [
+                f"most of the picture is {subject}",
+                f"{subject} covers most of this area",
+                f"this picture shows mostly {subject}",
+            ]
         case "land":
             return [f"part of the picture is {subject}", f"{subject} can be seen in part of the picture"]
         case "closeup":

@@ -130,8 +130,9 @@ def sentences(fact: Fact) -> list[str]:
             place = f"{on} {other}" if on else f"à côté {of(other)}"
             return [f"{subject} {be} stationné{ending} {place}", f"{subject} {find} {place}"]
         case "moored":
-            return [f"{subject} {be} amarré{ending} à {other}", f"{subject} {find} à quai près {of(other)}"][:1] + [
-                f"{subject} {be} amarré{ending} le long {of(other)}"
+            return [
+                f"{subject} {be} amarré{ending} à {other}",
+                f"{subject} {be} amarré{ending} le long {of(other)}",
             ]
         case "in":
             preposition = "en mer" if other == "la mer" else f"dans {other}"
@@ -148,7 +149,11 @@ def sentences(fact: Fact) -> list[str]:
         case "through":
             return [f"{subject} traverse {other}", f"il y a {other} des deux côtés {of(subject)}"]
         case "land" if fact.subject.told == "most":
-            return [f"la majeure partie de l'image est {subject}", f"{subject} couvre la plus grande partie de la zone"]
+            return [
+                f"la majeure partie de l'image est {subject}",
+                f"{subject} couvre la plus grande partie de la zone",
+                f"cette image montre surtout {subject}",
+            ]
         case "land":
             return [f"une partie de l'image est {subject}", f"on voit {subject} sur une partie de l'image"]
         case "closeup":

@@ -152,7 +152,11 @@ def sentences(fact: Fact) -> list[str]:
         case "through":
             return [f"{subject} attraversa {other}", f"c'è {other} su entrambi i lati {joined('di', subject)}"]
         case "land" if fact.subject.told == "most":
-            return [f"la maggior parte della foto è {subject}", f"{subject} copre la maggior parte dell'area"]
+            return [
+                f"la maggior parte della foto è {subject}",
+                f"{subject} copre la maggior parte dell'area",
+                f"questa foto mostra soprattutto {subject}",
+            ]
         case "land":
             return [f"una parte della foto è {subject}", f"si vede {subject} in una parte della foto"]
         case "closeup":

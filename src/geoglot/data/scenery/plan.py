@@ -221,6 +221,8 @@ class Plan:
         )
 
 
+_FIELD_TILE = 16
+
 _LETTERS = {
     "W": Kind.SEA,
     "L": Kind.LAKE,
@@ -280,14 +282,17 @@ class DemoPlan(Plan):
         return Feature(kind, column, row)
 
     def line(self, index: int, *, vertical: bool) -> Edge:
+        """A motorway, three avenues and a railway."""
         if vertical:
             return {8: Edge.AVENUE, 9: Edge.RAILWAY, 5: Edge.AVENUE}.get(index, Edge.NONE)
         return {4: Edge.MOTORWAY, 2: Edge.AVENUE, 6: Edge.AVENUE}.get(index, Edge.NONE)
 
     def rivers(self, u: Any, v: Any) -> list[Any]:
+        """One winding river."""
         return [3.5 * CELL + 55 * np.sin(v / 210.0 + 1.0) + 25 * np.sin(v / 97.0)]
 
     def roundabout(self, column: int, row: int) -> bool:
+        """At four chosen nodes."""
         return (column, row) in ((7, 1), (6, 3), (5, 6), (7, 5))
 
 
@@ -305,11 +310,23 @@ class WorldPlan(Plan):
     def __init__(self, seed: int) -> None:
         super().__init__(seed, Warp(seed))
         self._airport = lru_cache(maxsize=1024)(self._find_airport)
+        self._field_tile = lru_cache(maxsize=256)(self._make_field_tile)
+        self._single = lru_cache(maxsize=1 << 15)(self._find_single)
 
     def _field(self, salt: int, column: int, row: int, period: float) -> float:
-        at = np.array([column + 0.37]), np.array([row + 0.61])
-        coarse = noise_at(self.seed * 131 + salt, *at, period)[0]
-        return float(coarse * 0.75 + noise_at(self.seed * 131 + salt + 1, *at, period / 2.6)[0] * 0.35)
+        """Smooth noise over cells, about -1 to 1; ``period`` in cells."""
+        side = _FIELD_TILE
+        tile = self._field_tile(salt, column // side, row // side, period)
+        return float(tile[row % side, column % side])
+
+    def _make_field_tile(self, salt: int, tile_column: int, tile_row: int, period: float) -> NDArray[np.float32]:
+        # A call per tile instead of one per cell: NumPy's overhead would be most of the cost.
+        steps = np.arange(_FIELD_TILE)
+        column, row = np.meshgrid(tile_column * _FIELD_TILE + steps + 0.37, tile_row * _FIELD_TILE + steps + 0.61)
+        coarse = noise_at(self.seed * 131 + salt, column, row, period)
+        return coarse * np.float32(0.75) + noise_at(self.seed * 131 + salt + 1, column, row, period / 2.6) * np.float32(
+            0.35
+        )
 
     def _is_sea(self, column: int, row: int) -> bool:
         return self._field(11, column, row, 38.0) < -0.42
@@ -329,22 +346,22 @@ class WorldPlan(Plan):
     def _town(self, column: int, row: int, urban: float) -> Kind:
         draw = fraction(self.seed, 27, column, row)
         special = (
-            (0.03, Kind.STADIUM),
-            (0.065, Kind.COURTS),
-            (0.10, Kind.BASEBALL),
-            (0.15, Kind.PARK),
-            (0.20, Kind.COMMERCE),
+            (0.012, Kind.STADIUM),
+            (0.045, Kind.COURTS),
+            (0.08, Kind.BASEBALL),
+            (0.13, Kind.PARK),
+            (0.18, Kind.COMMERCE),
         )
         for limit, kind in special:
             if draw < limit:
                 return kind
-        if urban > 0.42:
+        if urban > 0.5:
             return Kind.CORE
         if self._field(29, column, row, 6.0) > 0.34:
             return Kind.TANKS if draw > 0.8 else Kind.INDUSTRY
-        return Kind.DENSE if urban > 0.25 else Kind.MEDIUM if draw < 0.75 else Kind.DENSE
+        return Kind.DENSE if urban > 0.33 else Kind.MEDIUM if draw < 0.75 else Kind.DENSE
 
-    def _single(self, column: int, row: int) -> Kind:
+    def _find_single(self, column: int, row: int) -> Kind:
         if self._is_sea(column, row):
             return Kind.SEA
         shore = any(self._is_sea(column + dc, row + dr) for dc, dr in ((1, 0), (-1, 0), (0, 1), (0, -1)))
@@ -353,9 +370,9 @@ class WorldPlan(Plan):
             return Kind.RIVERSIDE
         if shore:
             return Kind.HARBOUR if urban > 0.0 and fraction(self.seed, 19, column, row) < 0.6 else Kind.BEACH
-        if urban > 0.14:
+        if urban > 0.2:
             return self._town(column, row, urban)
-        if urban > 0.06:
+        if urban > 0.13:
             return Kind.SPARSE if fraction(self.seed, 17, column, row) < 0.6 else self._natural(column, row)
         return self._natural(column, row)
 
@@ -365,11 +382,15 @@ class WorldPlan(Plan):
             if fraction(self.seed, 41, block_column, block_row) > 0.75:
                 return None
             spread = self._airport_pitch - 9
-            column = block_column * self._airport_pitch + 1 + int(
-                fraction(self.seed, 43, block_column, block_row, attempt) * spread
+            column = (
+                block_column * self._airport_pitch
+                + 1
+                + int(fraction(self.seed, 43, block_column, block_row, attempt) * spread)
             )
-            row = block_row * self._airport_pitch + 1 + int(
-                fraction(self.seed, 47, block_column, block_row, attempt) * (spread + 4)
+            row = (
+                block_row * self._airport_pitch
+                + 1
+                + int(fraction(self.seed, 47, block_column, block_row, attempt) * (spread + 4))
             )
             # The ring around the airport must be dry too: a shore bends into its neighbours.
             ring = [(column + c, row + r) for c in range(-1, 8) for r in range(-1, 4)]
@@ -389,6 +410,7 @@ class WorldPlan(Plan):
         return Feature(self._single(column, row), column, row)
 
     def line(self, index: int, *, vertical: bool) -> Edge:
+        """Every fourth line is an avenue; motorways and railways are rarer."""
         period, salt = (28, 51) if vertical else (20, 53)
         if index % period == int(fraction(self.seed, salt) * period):
             return Edge.MOTORWAY
@@ -397,6 +419,7 @@ class WorldPlan(Plan):
         return Edge.AVENUE if index % 4 == 0 else Edge.NONE
 
     def rivers(self, u: Any, v: Any) -> list[Any]:
+        """One river in every strip of 6.5 km, winding southwards."""
         pitch = self._river_pitch * CELL
         first, last = math.floor(float(np.min(u)) / pitch) - 1, math.floor(float(np.max(u)) / pitch) + 1
         return [self._river(number, v) for number in range(first, last + 1)]

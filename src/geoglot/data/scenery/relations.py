@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,7 @@ _WEIGHT: dict[str, float] = {
     "tree": 2,
 }
 _LAND = ("farmland", "forest", "meadow", "desert", "bare land", "sea", "river", "lake", "beach", "park")
+_OPEN = ("farmland", "forest", "meadow", "desert", "bare land")
 _AIRPORT_AND_SHORE = ("terminal", "runway", "pier", "swimming pool", "container")
 _BUILT = ("house", "building", "industrial building")
 
@@ -246,9 +248,10 @@ def _object_facts(view: View, rng: random.Random) -> list[Fact]:
         group = tell(name, count, rng)
         facts.append(Fact("exist", group, weight=weight * 0.5))
         if name == "bridge":
-            for over in ("river", "road", "railway"):
-                if over in places and close(mask, places[over], view.cells(14)):
-                    facts.append(Fact("cross", group, Group(over), weight=weight + 2))
+            crossed = [
+                n for n in ("river", "road", "railway") if n in places and close(mask, places[n], view.cells(14))
+            ]
+            facts += [Fact("cross", group, Group(over), weight=weight + 2) for over in crossed]
             continue
         for other in ("stadium", *_BUILT):
             if other in masks and other != name and name not in (*_BUILT, "terminal", "car", "boat", "ship", "pier"):
@@ -277,9 +280,12 @@ def _placed(view: View, group: Group, mask: Mask, noun: str, area: Mask, weight:
         return None
     if name == "plane":
         return _planes(view, group, mask, noun, area)
-    if name == noun or name in _AIRPORT_AND_SHORE and noun not in ("sea", "meadow", "apron", "quay"):
+    if name == noun or (name in _AIRPORT_AND_SHORE and noun not in ("sea", "meadow", "apron", "quay")):
         return None
-    if noun in ("apron", "quay", "runway", "terminal", "pier") and name not in (*_AIRPORT_AND_SHORE, "industrial building"):
+    if noun in ("apron", "quay", "runway", "terminal", "pier") and name not in (
+        *_AIRPORT_AND_SHORE,
+        "industrial building",
+    ):
         return None
     if noun in ("park", "bare land") and _within(mask, area, view):
         return Fact("in" if noun == "park" else "on", group, Group(noun), weight=weight)
@@ -322,8 +328,10 @@ def _cars(view: View, group: Group, mask: Mask, noun: str, area: Mask) -> Fact |
 def _joined(view: View, masks: dict[str, Mask], places: dict[str, Mask], rng: random.Random) -> list[Fact]:
     """Two kinds of things beside the same place."""
     facts = []
-    names = sorted((name for name in masks if name not in ("car", "bridge", "plane", "boat", "ship")), key=lambda n: -_WEIGHT[n])
-    for first, second in zip(names, names[1:], strict=False):
+    names = sorted(
+        (name for name in masks if name not in ("car", "bridge", "plane", "boat", "ship")), key=lambda n: -_WEIGHT[n]
+    )
+    for first, second in pairwise(names):
         for noun in ("road", "motorway", "railway", "river", "lake", "forest", "car park"):
             if noun in places and all(close(masks[n], places[noun], view.cells(30)) for n in (first, second)):
                 groups = tell(first, view.counts[first], rng), tell(second, view.counts[second], rng)
@@ -336,12 +344,24 @@ def _tree_facts(view: View, rng: random.Random) -> list[Fact]:
     trees = view.surface("tree", "forest")
     count = view.counts["tree"]
     facts: list[Fact] = []
-    for name in ("baseball diamond", "tennis court", "football field", "stadium", "storage tank", "playground", "roundabout", "house", "swimming pool"):
+    for name in (
+        "baseball diamond",
+        "tennis court",
+        "football field",
+        "stadium",
+        "storage tank",
+        "playground",
+        "roundabout",
+        "house",
+        "swimming pool",
+    ):
         number = view.counts[name]
         if 1 <= number <= 6:
             mask = view.where(name)
             if surrounded(mask, grown(trees, 1), view.cells(18)):
-                facts.append(Fact("surrounded", tell(name, number, rng), Group("tree", MANY, "bare"), weight=_WEIGHT[name] + 2))
+                facts.append(
+                    Fact("surrounded", tell(name, number, rng), Group("tree", MANY, "bare"), weight=_WEIGHT[name] + 2)
+                )
                 continue
             near = view.count_near("tree", mask, 20.0)
             if near >= SEVERAL and close(mask, trees, view.cells(16)):
@@ -364,7 +384,9 @@ def _district_facts(view: View, rng: random.Random) -> list[Fact]:
         noun = "dense residential" if houses / hectares >= 12 else "residential"
         facts.append(Fact("in", tell("house", houses, rng), Group(noun), weight=7))
         if view.counts["tree"] >= MANY:
-            facts.append(Fact("in", tell("house", houses, rng), Group(noun), tell("tree", view.counts["tree"], rng), weight=6.5))
+            facts.append(
+                Fact("in", tell("house", houses, rng), Group(noun), tell("tree", view.counts["tree"], rng), weight=6.5)
+            )
     if buildings >= MANY and view.shares["building"] > 0.12:
         facts.append(Fact("in", tell("building", buildings, rng), Group("town"), weight=7))
     if halls >= SEVERAL and view.shares["industrial building"] > 0.12:
@@ -384,9 +406,10 @@ def _land_facts(view: View) -> list[Fact]:
         if path is None:
             continue
         belt = grown(path, view.cells(24)) & ~grown(path, 1)
-        for name in ("farmland", "forest", "meadow", "desert", "bare land"):
-            if belt.any() and float(view.surface(name)[belt].mean()) > 0.55 and _spans(path):
-                facts.append(Fact("through", Group(line), Group(name), weight=5.0 if line != "road" else 3.5))
+        beside = [name for name in _OPEN if belt.any() and float(view.surface(name)[belt].mean()) > 0.55]
+        if _spans(path):
+            weight = 5.0 if line != "road" else 3.5
+            facts += [Fact("through", Group(line), Group(name), weight=weight) for name in beside]
     if view.place("sea") is not None and view.place("beach") is not None:
         facts.append(Fact("beside", Group("beach"), Group("sea"), weight=8.0))
     largest = max(CLASSES[1:], key=lambda name: view.shares[name])

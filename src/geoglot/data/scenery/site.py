@@ -29,7 +29,7 @@ class Site:
         sketch: Where the shapes go.
         rng: The feature's own random stream.
         angle: Rotation of the plan at its centre, radians.
-        left: West side of the ground inside the surrounding roads, plan metres; likewise ``top``, ``right``, ``bottom``.
+        left: West side of the ground inside the surrounding roads, plan metres; so ``top``, ``right``, ``bottom``.
     """
 
     plan: Plan

@@ -167,9 +167,7 @@ class Sketch:
         tall: float = 0.0,
     ) -> None:
         """A filled rectangle around a centre; ``tall`` is its height above ground, metres."""
-        self.polygon(
-            rectangle(centre, width, height), colour, material, layer, frame=frame, thing=thing, height=tall
-        )
+        self.polygon(rectangle(centre, width, height), colour, material, layer, frame=frame, thing=thing, height=tall)
 
     def disc(
         self,
@@ -199,7 +197,7 @@ class Sketch:
         return self._first_id + len(self._things) - 1
 
     def tree(self, at: Point, radius: float, look: int, *, frame: int = PLAN) -> None:
-        """A tree or bush: crown radius in metres, ``look`` picks shape and colour. Crowns of 1.5 m and more count as things."""
+        """A tree or bush: crown radius in metres; ``look`` picks shape and colour. From 1.5 m on it is a thing."""
         start = self._add((at,), frame)
         self._trees.append((start, radius, look))
 
@@ -219,7 +217,7 @@ class Sketch:
             Thing(self._first_id + index, name, whole[begin : self._ends[begin]])
             for index, (begin, name) in enumerate(self._things)
         )
-        margin = int(math.ceil(12 * scale))
+        margin = math.ceil(12 * scale)
         everything = np.concatenate([whole, shadow_points]) if len(whole) else np.zeros((1, 2), np.int32)
         low, high = everything.min(axis=0) - margin, everything.max(axis=0) + margin
         return Drawing(
@@ -292,7 +290,8 @@ class Sketch:
             shape = ground[begin[:, None] + np.arange(size)]
             after = np.roll(shape, -1, axis=1)
             edge = after - shape
-            twice_area = (shape[..., 0] * after[..., 1] - shape[..., 1] * after[..., 0]).sum(axis=1, keepdims=True)
+            cross = shape[..., 0] * after[..., 1] - shape[..., 1] * after[..., 0]
+            twice_area = cross.sum(axis=1, keepdims=True)
             outward = (edge[..., 1] * shift[..., 0] - edge[..., 0] * shift[..., 1]) * np.sign(twice_area)
             moved = np.where(outward[..., None] > 0, shift, 0.0)
             hull = np.stack([shape + moved, after + moved], axis=2).reshape(len(members), 2 * size, 2)

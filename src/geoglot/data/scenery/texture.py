@@ -61,7 +61,7 @@ def noise_tile(salt: int, slope: float, shortest: float, longest: float) -> NDAr
     tile = np.fft.irfft2(np.fft.rfft2(white) * weight, s=(TILE, TILE))
     tile -= tile.mean()
     # Rounding hides the last bits in which Fourier transforms of different machines may differ.
-    return np.clip(np.round(tile / tile.std(), 3), -3, 3).astype(np.float32)
+    return np.asarray(np.clip(np.round(tile / tile.std(), 3), -3, 3), dtype=np.float32)
 
 
 def tiled(tile: NDArray[np.float32], column: int, row: int, side: int) -> NDArray[np.float32]:
@@ -115,14 +115,14 @@ def _pair(pixels: NDArray[np.uint8], inside: NDArray[np.bool_]) -> tuple[Image.I
 
 @lru_cache(maxsize=4)
 def canopy(gsd_m: float) -> NDArray[np.float32]:
-    """A periodic closed forest at one ground sample distance: (TILE, TILE, 3) levels."""
+    """A periodic closed forest at one ground sample distance: (3, TILE, TILE) levels."""
     rng = generator(0xF0)
     side = TILE * SUBPIXELS
     canvas = Image.new("CMYK", (side, side), (52, 62, 48, CODE["forest"]))
     scale = SUBPIXELS / gsd_m
     spacing = 3.7 * scale
     count = int((side / spacing) ** 2)
-    dark = Image.new("CMYK", (1, 1), (42, 51, 42, CODE["forest"]))
+    dark = (42, 51, 42, CODE["forest"])
     for _ in range(count):
         x, y = rng.randrange(side), rng.randrange(side)
         radius = max(2, round(rng.triangular(1.8, 6.2, 3.6) * scale))
@@ -134,9 +134,9 @@ def canopy(gsd_m: float) -> NDArray[np.float32]:
             for dy in (0, -side, side):
                 left, top = x + dx - half, y + dy - half
                 if -image.width < left < side and -image.width < top < side:
-                    canvas.paste(dark.getpixel((0, 0)), (left - offset, top - offset), mask)
+                    canvas.paste(dark, (left - offset, top - offset), mask)
                     canvas.paste(image, (left, top), mask)
-    return np.asarray(canvas.reduce(SUBPIXELS))[..., :3].astype(np.float32)
+    return np.ascontiguousarray(np.moveaxis(np.asarray(canvas.reduce(SUBPIXELS))[..., :3], -1, 0)).astype(np.float32)
 
 
 def _step(radius: int) -> int:
