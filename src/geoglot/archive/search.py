@@ -1,0 +1,297 @@
+"""Search: filter to bitmap, 8-bit scan with the bitmap as selector, exact re-rank, collapse of overlapping tiles.
+
+The answer is exact. The scan returns candidates and a bound for everything it left out; if the bound does not lie
+below the last score wanted, more candidates are taken, in the end all. Few candidates are scored without a scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoglot.archive.catalogue import Snapshot
+from geoglot.archive.collapse import Places
+from geoglot.archive.filter import Filter
+from geoglot.archive.rows import Rows
+from geoglot.archive.segment import Segment
+from geoglot.core.errors import UsageError
+from geoglot.core.records import Tile
+
+SAMPLE_ROWS = 4096
+_SCORED_WITHOUT_SCAN = 2048
+_EXTRA_CANDIDATES = 96
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawHit:
+    """A row that answers a query.
+
+    Attributes:
+        id: 32 hexadecimal digits.
+        score: Inner product of query and embedding.
+        source: Path of the file (the first, where several files have the same bytes).
+        tile: Where in the file, and where on Earth.
+        merged: How many overlapping tiles of the same place it stands for, itself included.
+    """
+
+    id: str
+    score: float
+    source: str
+    tile: Tile
+    merged: int = 1
+
+
+@dataclass(frozen=True)
+class Found:
+    """Candidates in order: segment, row and exact score of each; `complete` when there are no more."""
+
+    segment: NDArray[np.int64]
+    row: NDArray[np.int64]
+    score: NDArray[np.float32]
+    complete: bool
+
+
+class SegmentNames:
+    """The paths of a segment's sources as they are now (see :class:`geoglot.archive.filter.SourceNames`)."""
+
+    def __init__(self, sources: Sequence[tuple[str, str]], moved: dict[str, list[str]]) -> None:
+        self._sources = sources
+        self._moved = moved
+
+    def matching(self, test: Callable[[str], bool]) -> NDArray[np.bool_]:
+        """(S,) bool: which sources have a path that passes."""
+        if not self._moved:
+            return np.fromiter((test(path) for _, path in self._sources), bool, len(self._sources))
+        every = (any(map(test, self._moved.get(content, (path,)))) for content, path in self._sources)
+        return np.fromiter(every, bool, len(self._sources))
+
+    def first(self, number: int) -> str:
+        """The path to show for a source."""
+        content, path = self._sources[number]
+        return self._moved.get(content, [path])[0]
+
+
+class Searcher:
+    """All rows of one snapshot."""
+
+    def __init__(self, segments: Sequence[Segment], snapshot: Snapshot, dimension: int, threads: int = 2) -> None:
+        self.segments = list(segments)
+        self.snapshot = snapshot
+        self.dimension = dimension
+        self._threads = threads
+        self._rows: dict[int, Rows] = {}
+
+    @cached_property
+    def live(self) -> list[NDArray[np.bool_] | None]:
+        """For each segment which rows are not deleted; ``None`` where none is."""
+        deleted: dict[int, list[tuple[int, int]]] = {}
+        for number, first, count in self.snapshot.deleted:
+            deleted.setdefault(number, []).append((first, count))
+        masks: list[NDArray[np.bool_] | None] = []
+        for segment in self.segments:
+            mask: NDArray[np.bool_] | None = None
+            for number, start, _ in segment.extents():
+                for first, count in deleted.get(number, ()):
+                    mask = np.ones(len(segment), bool) if mask is None else mask
+                    mask[start + first : start + first + count] = False
+            masks.append(mask)
+        return masks
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads, thread_name_prefix="geoglot-search")
+
+    def checked_query(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The query as (D,) float32.
+
+        Raises:
+            UsageError: It has another dimension than the archive, or a value that is not finite.
+        """
+        query = np.ascontiguousarray(vector, np.float32)
+        if query.shape != (self.dimension,):
+            cause = f"has shape {query.shape}, the archive's embeddings have ({self.dimension},)"
+            raise UsageError("query", cause=cause, remedy="use the model that the archive was made with")
+        if not np.isfinite(query).all():
+            raise UsageError("query", cause="has values that are not finite", remedy="check the model and the weights")
+        return query
+
+    def masks(self, condition: Filter | None) -> list[NDArray[np.bool_] | None]:
+        """For each segment the rows that live and pass the filter; ``None`` means all."""
+        if condition is None or condition.empty:
+            return self.live
+        masks: list[NDArray[np.bool_] | None] = []
+        for segment, live in zip(self.segments, self.live, strict=True):
+            mask = condition.mask(segment, self.names(segment))
+            masks.append(mask if live is None else mask & live)
+        return masks
+
+    def names(self, segment: Segment) -> SegmentNames:
+        """Paths of a segment's sources."""
+        return SegmentNames(segment.sources, self.snapshot.paths)
+
+    def best(self, query: NDArray[np.float32], count: int, masks: Sequence[NDArray[np.bool_] | None]) -> Found:
+        """The `count` best rows, exactly, in order of score, then id."""
+        passing = [len(s) if m is None else int(np.count_nonzero(m)) for s, m in zip(self.segments, masks, strict=True)]
+        total = sum(passing)
+        count = min(count, total)
+        wanted = [min(count + _EXTRA_CANDIDATES, number) for number in passing]
+        rows: list[NDArray[np.int64]] = [np.zeros(0, np.int64) for _ in self.segments]
+        scores: list[NDArray[np.float32]] = [np.zeros(0, np.float32) for _ in self.segments]
+        bounds = [-np.inf] * len(self.segments)
+        todo = [number for number, some in enumerate(passing) if some]
+
+        def scan(number: int) -> None:
+            segment, mask = self.segments[number], masks[number]
+            if passing[number] <= _SCORED_WITHOUT_SCAN or wanted[number] * 4 > passing[number]:
+                chosen = np.arange(len(segment)) if mask is None else np.flatnonzero(mask)
+                rows[number], bounds[number] = chosen, -np.inf
+            else:
+                found, bounds[number] = segment.nearest(query, wanted[number], mask)
+                rows[number] = np.sort(found)
+            scores[number] = exact_scores(segment.vectors, rows[number], query)
+
+        while todo:
+            if len(todo) > 1 and self._threads > 1:
+                list(self._pool.map(scan, todo))
+            else:
+                for number in todo:
+                    scan(number)
+            every = np.concatenate(scores)
+            last = float(np.partition(every, len(every) - count)[len(every) - count]) if count else np.inf
+            todo = [number for number in todo if bounds[number] >= last]
+            for number in todo:
+                wanted[number] *= 8
+        segment_of = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
+        order = self._order(segment_of, rows, scores, count)
+        row = np.concatenate([*rows, np.zeros(0, np.int64)])
+        score = np.concatenate([*scores, np.zeros(0, np.float32)])
+        return Found(segment_of[order], row[order], score[order], complete=count == total)
+
+    def _order(
+        self,
+        segment_of: NDArray[np.int64],
+        rows: Sequence[NDArray[np.int64]],
+        scores: Sequence[NDArray[np.float32]],
+        count: int,
+    ) -> NDArray[np.int64]:
+        score = np.concatenate([*scores, np.zeros(0, np.float32)])
+        if count == 0:
+            return np.zeros(0, np.int64)
+        last = np.partition(score, len(score) - count)[len(score) - count]
+        near = np.flatnonzero(score >= last)
+        ids = np.concatenate([s.ids[r] for s, r in zip(self.segments, rows, strict=True)])[near]
+        keys = np.ascontiguousarray(ids).view(">u8")
+        order = near[np.lexsort((keys[:, 1], keys[:, 0], -score[near]))]
+        return order[:count]
+
+    def tile(self, segment_number: int, row: int) -> Tile:
+        """One row's tile."""
+        if segment_number not in self._rows:
+            self._rows[segment_number] = self.segments[segment_number].as_rows()
+        return self._rows[segment_number].tile(row)
+
+    def content(self, segment_number: int, row: int) -> str:
+        """Content id of the source of one row."""
+        segment = self.segments[segment_number]
+        return str(segment.sources[int(segment.source[row])][0])
+
+    def search(
+        self, query: NDArray[np.float32], *, k: int, condition: Filter | None = None, collapse: bool = True
+    ) -> list[RawHit]:
+        """The `k` best rows, or the `k` best places where overlapping tiles are collapsed.
+
+        `merged` counts the tiles of a place that rank before the next place that is not shown.
+        """
+        if k < 1:
+            raise UsageError(k, cause="is no number of hits", remedy="ask for at least one")
+        masks = self.masks(condition)
+        if not collapse:
+            found = self.best(query, k, masks)
+            every = zip(found.segment.tolist(), found.row.tolist(), found.score.tolist(), strict=True)
+            return [self.hit(segment, row, score, 1) for segment, row, score in every]
+        count = 4 * k + 16
+        while True:
+            found = self.best(query, count, masks)
+            places, final = self._places(found, k)
+            if final or found.complete:
+                break
+            count *= 4
+        hits = []
+        for position, merged in zip(places.positions, places.merged, strict=True):
+            segment, row, score = found.segment[position], found.row[position], found.score[position]
+            hits.append(self.hit(int(segment), int(row), float(score), merged))
+        return hits
+
+    def _places(self, found: Found, k: int) -> tuple[Places, bool]:
+        """The first `k` places of some candidates, and whether the next place was met (so that they are final)."""
+        places = Places()
+        for position, (segment, row) in enumerate(zip(found.segment.tolist(), found.row.tolist(), strict=True)):
+            if not places.offer(self.content(segment, row), self.tile(segment, row), position, most=k):
+                return places, True
+        return places, False
+
+    def hit(self, segment_number: int, row: int, score: float, merged: int) -> RawHit:
+        """One row as a hit, after its checksum has been found right."""
+        segment = self.segments[segment_number]
+        segment.check_row(row)
+        return RawHit(
+            id=segment.ids[row].tobytes().hex(),
+            score=score,
+            source=self.names(segment).first(int(segment.source[row])),
+            tile=self.tile(segment_number, row),
+            merged=merged,
+        )
+
+    @cached_property
+    def background_sample(self) -> NDArray[np.float32]:
+        """(M, D) float32: the live rows with the smallest ids, at most 4,096; ids are digests, so these are random."""
+        keys, places = [], []
+        for number, (segment, live) in enumerate(zip(self.segments, self.live, strict=True)):
+            key = np.ascontiguousarray(segment.ids[:, :8]).view(">u8").reshape(-1).astype(np.uint64)
+            rows = np.arange(len(segment)) if live is None else np.flatnonzero(live)
+            rows = rows[np.argsort(key[rows], kind="stable")[:SAMPLE_ROWS]]
+            keys.append(np.ascontiguousarray(segment.ids[rows]).view(">u8"))
+            places.append(np.column_stack([np.full(len(rows), number), rows]))
+        if not keys:
+            return np.zeros((0, self.dimension), np.float32)
+        key, place = np.concatenate(keys), np.concatenate(places)
+        chosen = place[np.lexsort((key[:, 1], key[:, 0]))[:SAMPLE_ROWS]]
+        sample = np.empty((len(chosen), self.dimension), np.float32)
+        for number, segment in enumerate(self.segments):
+            mine = chosen[:, 0] == number
+            sample[mine] = segment.vectors[chosen[mine, 1]]
+        return sample
+
+    def close(self) -> None:
+        """Stop the threads."""
+        if "_pool" in self.__dict__:
+            self._pool.shutdown()
+
+
+def exact_scores(
+    vectors: NDArray[np.float16], rows: NDArray[np.int64], query: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Inner products of some rows with a query; equal rows get equal scores, whatever stands beside them.
+
+    Args:
+        vectors: (N, D) float16.
+        rows: (M,) positions.
+        query: (D,) float32.
+
+    Returns:
+        (M,) float32.
+
+    Example:
+        >>> exact_scores(np.eye(3, dtype=np.float16), np.array([2, 0]), np.array([1, 2, 3], np.float32))
+        array([3., 1.], dtype=float32)
+    """
+    scores = np.empty(len(rows), np.float32)
+    for start in range(0, len(rows), 8192):
+        piece = vectors[rows[start : start + 8192]].astype(np.float32)
+        scores[start : start + 8192] = (piece * query).sum(axis=1)
+    return scores

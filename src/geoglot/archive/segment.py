@@ -1,0 +1,318 @@
+"""An index segment: the columns of some shards' rows as arrays to be memory-mapped, and their 8-bit codes in FAISS.
+
+Segments never change. They are derived from shards, and every file's size and CRC-32 stands in the manifest; a column
+is checked when it is first touched (about 4 GB/s). Vectors and footprints are too large for that: each row has a
+CRC-32 of its own, checked when the row becomes a hit.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoglot.archive.filesystem import FileSystem, crc32_of, reporting
+from geoglot.archive.rows import Rows
+from geoglot.core.errors import ArchiveError
+
+CODES = "codes.faiss"
+_ARRAYS = tuple(field.name for field in fields(Rows) if field.name != "sources")
+_CHECKED_BY_ROW = ("vectors", "footprints")
+_ERROR_DEVIATIONS = 6.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentRecord:
+    """One segment in the manifest.
+
+    Attributes:
+        name: Its folder.
+        shards: Number, rows and SHA-256 of the shards it was made from, in the order of its rows.
+        rows: N.
+        dimension: D.
+        step: Step between two 8-bit codes.
+        files: Size and CRC-32 of every file.
+    """
+
+    name: str
+    shards: tuple[tuple[int, int, str], ...]
+    rows: int
+    dimension: int
+    step: float
+    files: Mapping[str, tuple[int, int]]
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> SegmentRecord:
+        """A record as it stands in the manifest."""
+        shards = tuple((int(n), int(rows), str(digest)) for n, rows, digest in record["shards"])
+        files = {str(name): (int(size), int(crc)) for name, (size, crc) in record["files"].items()}
+        return cls(**{**record, "shards": shards, "files": files})
+
+
+class Segment:
+    """Rows of some shards, ready to be searched; on disk or in memory."""
+
+    def __init__(self, record: SegmentRecord, load: Callable[[str], Any]) -> None:
+        self.record = record
+        self._load = load
+        self._loaded: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return self.record.rows
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in (*_ARRAYS, "sources", "checks", "codes"):
+            raise AttributeError(name)
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name)
+        return self._loaded[name]
+
+    def as_rows(self) -> Rows:
+        """All columns as rows (memory-mapped where the segment is on disk)."""
+        return Rows(**{name: getattr(self, name) for name in (*_ARRAYS, "sources")})
+
+    def check_row(self, row: int) -> None:
+        """Make sure that a row is, bit for bit, what was indexed.
+
+        Raises:
+            ArchiveError: It is not.
+        """
+        if _row_checks(self, slice(row, row + 1))[0] != self.checks[row]:
+            raise _damaged(self.record.name, f"row {row} does not fit its checksum")
+
+    def extents(self) -> Iterator[tuple[int, int, int]]:
+        """Number, first row and rows of each shard within the segment."""
+        first = 0
+        for number, rows, _ in self.record.shards:
+            yield number, first, rows
+            first += rows
+
+    def nearest(
+        self, query: NDArray[np.float32], count: int, mask: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int64], float]:
+        """Rows whose codes are nearest to a query.
+
+        Args:
+            query: (D,) float32.
+            count: How many.
+            mask: (N,) bool, rows that may be returned; ``None`` means all.
+
+        Returns:
+            Rows, and an upper bound of the exact score of every row that was not returned (minus infinity if none).
+        """
+        import faiss
+
+        parameters = None
+        if mask is not None:
+            bits = np.packbits(mask, bitorder="little")
+            selector = faiss.IDSelectorBitmap(bits)
+            parameters = faiss.SearchParameters(sel=selector)
+        scores, found = self.codes.search(query[None], min(count, len(self)), params=parameters)
+        rows = found[0][found[0] >= 0]
+        complete = len(rows) < count or len(rows) == len(self)
+        if complete:
+            return rows, -math.inf
+        # a code is off by at most half a step, evenly spread: a standard deviation of step / sqrt(12) per value
+        slack = _ERROR_DEVIATIONS * self.record.step / math.sqrt(12) * float(np.linalg.norm(query))
+        return rows, float(scores[0][len(rows) - 1]) + slack
+
+
+def build(rows: Rows, shards: Sequence[tuple[int, int, str]], name: str = "memory") -> Segment:
+    """A segment in memory."""
+    starts = range(0, len(rows), 16_384)
+    checks = [_row_checks(rows, slice(start, min(start + 16_384, len(rows)))) for start in starts]
+    return assembled(rows, np.concatenate([*checks, np.zeros(0, np.uint32)]), shards, name)
+
+
+def assembled(rows: Rows, checks: NDArray[np.uint32], shards: Sequence[tuple[int, int, str]], name: str) -> Segment:
+    """A segment in memory from rows whose checksums are known."""
+    codes, step = _encoded(rows.vectors)
+    record = SegmentRecord(
+        name=name, shards=tuple(shards), rows=len(rows), dimension=rows.dimension, step=step, files={}
+    )
+    extra = {"checks": checks, "codes": codes}
+    return Segment(record, lambda column: extra[column] if column in extra else getattr(rows, column))
+
+
+def _encoded(vectors: NDArray[np.float16]) -> tuple[Any, float]:
+    """8-bit codes of all values between the least and the greatest one, and the step between two codes."""
+    import faiss
+
+    low, high = np.inf, -np.inf
+    for piece in _pieces(vectors):
+        low, high = min(low, float(piece.min())), max(high, float(piece.max()))
+    if not math.isfinite(low):
+        low, high = -1.0, 1.0
+    high = max(high, low + 1e-3)
+    corners = np.full((2, vectors.shape[1]), low, np.float32)
+    corners[1] = high
+    index = faiss.IndexScalarQuantizer(
+        vectors.shape[1], faiss.ScalarQuantizer.QT_8bit_uniform, faiss.METRIC_INNER_PRODUCT
+    )
+    index.train(corners)
+    for piece in _pieces(vectors):
+        index.add(piece)
+    return index, (high - low) / 255
+
+
+def _pieces(vectors: NDArray[np.float16]) -> Iterator[NDArray[np.float32]]:
+    for start in range(0, len(vectors), 16_384):
+        yield vectors[start : start + 16_384].astype(np.float32)
+
+
+def _row_checks(rows: Any, chosen: slice) -> NDArray[np.uint32]:
+    """CRC-32 of everything a row says: content id, fixed columns, vector, footprint."""
+    fixed = [
+        rows.ids[chosen],
+        rows.windows[chosen],
+        rows.vectors[chosen],
+        rows.levels[chosen, None],
+        rows.times[chosen, None],
+        rows.gsd[chosen, None],
+        rows.bounds[:, chosen].T,
+    ]
+    matrix = np.concatenate([np.ascontiguousarray(column).view(np.uint8) for column in fixed], axis=1)
+    data, width = matrix.reshape(-1).data, matrix.shape[1]
+    ends = rows.footprint_ends[chosen.start : chosen.stop + 1]
+    shapes = np.ascontiguousarray(rows.footprints[ends[0] : ends[-1]]).data
+    places = (ends - ends[0]).tolist()
+    contents = [zlib.crc32(content.encode()) for content, _ in rows.sources]
+    checks = np.empty(len(matrix), np.uint32)
+    for row, source in enumerate(rows.source[chosen].tolist()):
+        check = zlib.crc32(data[row * width : (row + 1) * width], contents[source])
+        checks[row] = zlib.crc32(shapes[places[row] : places[row + 1]], check)
+    return checks
+
+
+def write_segment(folder: Path, segment: Segment, filesystem: FileSystem) -> SegmentRecord:
+    """Write a segment's folder; it appears whole or not at all.
+
+    Returns:
+        Its record for the manifest.
+
+    Raises:
+        ArchiveError: The disk is full or fails.
+    """
+    import faiss
+
+    unnamed = folder.with_name(folder.name + ".partial")
+    files: dict[str, tuple[int, int]] = {}
+    with reporting(folder):
+        filesystem.make_directory(unnamed)
+    text = "".join(f"{content}\0{path}\0" for content, path in segment.sources).encode()
+    columns = {name: getattr(segment, name) for name in (*_ARRAYS, "checks")}
+    columns["sources"] = np.frombuffer(text, np.uint8)
+    for name, array in columns.items():
+        path = unnamed / f"{name}.npy"
+        written = filesystem.write_file(path, partial(_write_array, array))
+        files[path.name] = (written.size, written.crc32)
+    codes = faiss.serialize_index(segment.codes)
+    written = filesystem.write_file(unnamed / CODES, lambda file: _write_bytes(codes, file))
+    files[CODES] = (written.size, written.crc32)
+    with reporting(folder):
+        filesystem.flush_directory(unnamed)
+        filesystem.rename(unnamed, folder)
+        filesystem.flush_directory(folder.parent)
+    record = segment.record
+    return SegmentRecord(
+        name=folder.name,
+        shards=record.shards,
+        rows=record.rows,
+        dimension=record.dimension,
+        step=record.step,
+        files=files,
+    )
+
+
+def _write_array(array: NDArray[Any], file: BinaryIO) -> None:
+    np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _write_bytes(array: NDArray[np.uint8], file: BinaryIO) -> None:
+    file.write(array.data)
+
+
+def open_segment(folder: Path, record: SegmentRecord) -> Segment:
+    """A segment on disk, mapped at once (so that it stays whole when its folder is merged away), checked when touched.
+
+    Raises:
+        ArchiveError: A file is missing or not of its size.
+    """
+    for name, (size, _) in record.files.items():
+        path = folder / name
+        if not path.exists() or path.stat().st_size != size:
+            raise _damaged(path, "is missing or not of its size")
+    mapped = {name: _mapped(folder / name) for name in record.files if name != CODES}
+
+    def load(column: str) -> Any:
+        if column == "codes":
+            return _open_codes(folder / CODES, record)
+        name = f"{column}.npy"
+        data = mapped[name]
+        if column not in _CHECKED_BY_ROW and zlib.crc32(data) != record.files[name][1]:
+            raise _damaged(folder / name, "does not fit its checksum")
+        array = _array_of(data, folder / name)
+        expected = {"vectors": (record.rows, record.dimension), "footprints": (array.size,)}.get(column, array.shape)
+        kind = {"vectors": np.float16, "footprints": np.uint8}.get(column, array.dtype)
+        if array.shape != expected or array.dtype != kind:
+            raise _damaged(folder / name, "has another shape or type than the manifest says")
+        if column != "sources":
+            return array
+        words = array.tobytes().decode().split("\0")
+        return tuple(zip(words[0:-1:2], words[1::2], strict=True))
+
+    return Segment(record, load)
+
+
+def _mapped(path: Path) -> NDArray[np.uint8]:
+    try:
+        return np.memmap(path, np.uint8, "r")
+    except (ValueError, OSError) as error:
+        raise _damaged(path, f"cannot be mapped ({error})") from error
+
+
+def _array_of(data: NDArray[np.uint8], path: Path) -> NDArray[Any]:
+    """The array in a mapped ``.npy`` file, without a copy."""
+    head = BytesIO(data[:4096].tobytes())
+    try:
+        np.lib.format.read_magic(head)
+        shape, fortran, kind = np.lib.format.read_array_header_1_0(head)
+        if kind.hasobject or fortran:
+            raise ValueError("is of a kind that is not written here")
+        return np.frombuffer(data, kind, int(np.prod(shape)), head.tell()).reshape(shape)
+    except (ValueError, TypeError, EOFError, SyntaxError, OSError) as error:
+        raise _damaged(path, f"has a damaged header ({error})") from error
+
+
+def _open_codes(path: Path, record: SegmentRecord) -> Any:
+    """The FAISS file, memory-mapped, after its size and checksum have been found right."""
+    import faiss
+
+    size, crc32 = record.files[CODES]
+    try:
+        intact = crc32_of(path) == crc32
+    except OSError as error:
+        raise _damaged(path, f"cannot be read ({error.strerror})") from error
+    if not intact:
+        raise _damaged(path, "does not fit its checksum")
+    faiss.set_deserialization_vector_byte_limit(size)
+    faiss.set_deserialization_loop_limit(1 << 16)
+    try:
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except RuntimeError as error:
+        raise _damaged(path, f"cannot be read by FAISS ({error})") from error
+    if index.ntotal != record.rows or index.d != record.dimension:
+        raise _damaged(path, "is another index than the manifest says")
+    return index
+
+
+def _damaged(name: object, cause: str) -> ArchiveError:
+    return ArchiveError(name, cause=cause, remedy="run index again to repair it", stage="read")
