@@ -135,10 +135,8 @@ def environment() -> dict[str, Any]:
         >>> sorted(environment())[:5]
         ['architecture', 'commit', 'cores', 'cpu', 'geoglot']
     """
-    from geoglot import __version__
-
     return {
-        "geoglot": __version__,
+        "geoglot": _version("geoglot"),
         "commit": _commit(),
         "python": platform.python_version(),
         "versions": {name: found for name in VERSIONS_OF if (found := _version(name))},
