@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from geoglot.core.errors import GeoglotError
+from geoglot.core.version import VERSION
 
 VERSIONS_OF = ("numpy", "onnxruntime", "pillow", "faiss-cpu", "rasterio", "torch")
 
@@ -136,7 +137,7 @@ def environment() -> dict[str, Any]:
         ['architecture', 'commit', 'cores', 'cpu', 'geoglot']
     """
     return {
-        "geoglot": _version("geoglot"),
+        "geoglot": VERSION,
         "commit": _commit(),
         "python": platform.python_version(),
         "versions": {name: found for name in VERSIONS_OF if (found := _version(name))},
