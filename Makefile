@@ -50,7 +50,10 @@ lint: .venv/$(STAMP) ## check format, style, types and import contracts
 check: lint test docs ## all that a contributor runs before a pull request
 
 bench: .venv/$(STAMP)-bench ## measure encoding, ingest, search and cold start; writes results/bench/
-	.venv/bin/python -m benchmarks
+	.venv/bin/python benchmarks/encoding.py
+	.venv/bin/python benchmarks/ingest.py
+	.venv/bin/python benchmarks/search.py --keep build/bench/archive
+	.venv/bin/python benchmarks/cold_start.py build/bench/archive
 
 docs: .venv/$(STAMP)-docs ## build the documentation into site/
 	.venv/bin/mkdocs build --strict --quiet

@@ -106,3 +106,27 @@ def test_the_readme_and_the_home_page_show_commands_that_parse() -> None:
                     parser = build_parser(words[1], program.load_command(words[1]))
                     _, rest = parser.parse_known_args(words[2:])
                     assert rest == [], line
+
+
+def test_other_tools_read_an_archive_as_the_page_says(
+    painted: Path, colour_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import textwrap
+
+    import duckdb
+
+    page = (DOCS / "how-to/read-an-archive.md").read_text(encoding="utf-8")
+    snippets = re.findall(r"^    ```(sql|python)\n(.*?)^    ```$", page, re.MULTILINE | re.DOTALL)
+    code = {kind: textwrap.dedent(text) for kind, text in snippets}
+    monkeypatch.chdir(tmp_path)
+    with gg.Archive.create("town.archive", model=colour_bundle) as archive:
+        archive.index(painted, tile=64, overlap=0)
+    rows = duckdb.sql(code["sql"]).fetchall()
+    assert rows[0][:2] == (str(painted / "scene.tif"), 16)
+    assert len(rows) == 7
+    names: dict[str, object] = {}
+    exec(compile(code["python"], "read-an-archive.md", "exec"), names)
+    assert len(names["tiles"]) == 22
+    assert len(names["fine"]) == 16
+    columns = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))))
+    assert columns == set(duckdb.sql("SELECT * FROM 'town.archive/shards/*.parquet'").columns)

@@ -164,7 +164,7 @@ def _place(hit: Hit, rings: Sequence[Sequence[tuple[float, float]]], prefix: str
 
 def _grid(frame: _Frame) -> str:
     """Lines of latitude and longitude at a round step, with their degrees."""
-    step = _round_step(max(frame.east - frame.west, frame.north - frame.south) / 4)
+    step = _round_step(max(frame.east - frame.west, frame.north - frame.south) / 7)
     digits = max(0, -math.floor(math.log10(step)))
     width, height = frame.size
     parts = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -36,6 +36,7 @@ class RawHit:
         score: Inner product of query and embedding.
         source: Path of the file (the first, where several files have the same bytes).
         tile: Where in the file, and where on Earth.
+        vector: (D,) float32, the row's embedding.
         merged: How many overlapping tiles of the same place it stands for, itself included.
     """
 
@@ -43,6 +44,7 @@ class RawHit:
     score: float
     source: str
     tile: Tile
+    vector: NDArray[np.float32] = field(repr=False, compare=False)
     merged: int = 1
 
 
@@ -242,6 +244,7 @@ class Searcher:
         return RawHit(
             id=segment.ids[row].tobytes().hex(),
             score=score,
+            vector=segment.vectors[row].astype(np.float32),
             source=self.names(segment).first(int(segment.source[row])),
             tile=self.tile(segment_number, row),
             merged=merged,

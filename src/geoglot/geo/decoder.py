@@ -21,12 +21,13 @@ from types import TracebackType
 from typing import BinaryIO, Self, cast
 
 from geoglot.core.errors import GeoglotError, SourceError
+from geoglot.core.records import Window
 from geoglot.geo.discover import Candidate
 from geoglot.geo.opening import GDAL_SETTINGS
-from geoglot.geo.source import TILES_PER_BATCH, ReadOptions, SourceInfo, TileBatch
+from geoglot.geo.source import TILES_PER_BATCH, Cut, ReadOptions, SourceInfo, TileBatch
 from geoglot.geo.wire import BrokenFrameError, Header, batch_from_frame, info_from_record, read_frame, write_frame
 
-__all__ = ["Decoder", "ReadOptions", "SourceInfo", "TileBatch"]
+__all__ = ["Cut", "Decoder", "ReadOptions", "SourceInfo", "TileBatch"]
 
 _REQUESTS_AHEAD = 64
 _BATCHES_AHEAD = 4
@@ -39,6 +40,7 @@ class _Request:
     number: int
     path: Path
     root: Path | None
+    windows: tuple[Window, ...] | None = None
 
 
 class Decoder:
@@ -102,7 +104,7 @@ class Decoder:
             yield item
 
     def read_many(
-        self, paths: Iterable[Path | Candidate], *, root: Path | None = None
+        self, paths: Iterable[Path | Candidate | Cut], *, root: Path | None = None
     ) -> Iterator[tuple[Path, SourceInfo | TileBatch | SourceError]]:
         """Read many files in order, the next ones asked for before the first is done.
 
@@ -110,7 +112,7 @@ class Decoder:
         own; an error may come after some of its tiles, which are then worth nothing.
 
         Args:
-            paths: Files, or candidates with their own roots; taken lazily, up to 64 ahead.
+            paths: Files, candidates with their own roots, or cuts; taken lazily, up to 64 ahead.
             root: Folder outside which plain paths may not lead.
 
         Yields:
@@ -130,11 +132,13 @@ class Decoder:
             if waiting:  # given up half-way: the child still works on what nobody wants
                 self.close()
 
-    def _requests(self, paths: Iterable[Path | Candidate], root: Path | None) -> Iterator[_Request]:
+    def _requests(self, paths: Iterable[Path | Candidate | Cut], root: Path | None) -> Iterator[_Request]:
         for given in paths:
             self._number += 1
             if isinstance(given, Candidate):
                 yield _Request(number=self._number, path=given.path, root=given.root)
+            elif isinstance(given, Cut):
+                yield _Request(number=self._number, path=given.path, root=given.root, windows=given.windows)
             else:
                 yield _Request(number=self._number, path=Path(given), root=root)
 
@@ -259,7 +263,7 @@ class _Child:
     def ask(self, request: _Request) -> None:
         """Send one request."""
         root = None if request.root is None else str(request.root)
-        self._say({"number": request.number, "path": str(request.path), "root": root})
+        self._say({"number": request.number, "path": str(request.path), "root": root, "windows": request.windows})
 
     def answer(self, seconds: float) -> tuple[Header, bytearray]:
         """The next frame.

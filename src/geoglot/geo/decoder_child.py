@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from geoglot.core.errors import GeoglotError
+from geoglot.core.records import Window
 from geoglot.geo.source import ReadOptions, SourceInfo, TileBatch
 from geoglot.geo.wire import BrokenFrameError, Header, batch_frame, info_record, read_frame, write_frame
 
@@ -107,12 +108,17 @@ def serve(read_source: ReadSource, requests: Iterator[Header], outbox: _Outbox, 
     options = ReadOptions.from_record(config["options"])
     for request in requests:
         number, path, root = int(request["number"]), str(request["path"]), request["root"]
+        windows = None if request["windows"] is None else [Window(*window) for window in request["windows"]]
         outbox.send("start", number)
         outbox.flush()  # should the file be fatal, the parent knows which one it was
         outbox.progress()
         try:
             items = read_source(
-                Path(path), root=None if root is None else Path(root), options=options, progress=outbox.progress
+                Path(path),
+                root=None if root is None else Path(root),
+                options=options,
+                windows=windows,
+                progress=outbox.progress,
             )
             for item in items:
                 if isinstance(item, SourceInfo):

@@ -7,13 +7,13 @@ strip is read in chunks of tile columns, one below the other, so memory does not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoglot.core.records import Tile
+from geoglot.core.records import Tile, Window
 from geoglot.geo.acquisition import acquisition_time
 from geoglot.geo.footprint import Locator, ground_sample_distance, locate
 from geoglot.geo.mask import fill_invalid
@@ -22,7 +22,7 @@ from geoglot.geo.photo import read_photo
 from geoglot.geo.resample import to_square
 from geoglot.geo.scene import Scene
 from geoglot.geo.source import TILES_PER_BATCH, ReadOptions, SourceInfo, TileBatch
-from geoglot.geo.tiling import Level, plan
+from geoglot.geo.tiling import Level, plan, single_windows
 
 STRIP_BYTES = 128 << 20
 _PLACED_AT_ONCE = 16_384
@@ -31,7 +31,12 @@ Progress = Callable[[], None]
 
 
 def read_source(
-    path: Path, *, root: Path | None, options: ReadOptions, progress: Progress = lambda: None
+    path: Path,
+    *,
+    root: Path | None,
+    options: ReadOptions,
+    windows: Sequence[Window] | None = None,
+    progress: Progress = lambda: None,
 ) -> Iterator[SourceInfo | TileBatch]:
     """Read one file in this very process: first what it is, then its tiles.
 
@@ -39,6 +44,7 @@ def read_source(
         path: The file.
         root: Folder outside which it may not lead.
         options: How to read.
+        windows: Only these windows of a scene, see :class:`geoglot.geo.source.Cut`.
         progress: Called after each piece of work, so that a watcher sees that something moves.
 
     Raises:
@@ -48,17 +54,25 @@ def read_source(
     if source.driver in ("JPEG", "PNG", "WEBP"):
         yield from read_photo(source, path, root, options)
     else:
-        yield from _read_scene(source, path, root, options, progress)
+        yield from _read_scene(source, path, root, options, windows, progress)
 
 
 def _read_scene(
-    source: Identified, path: Path, root: Path | None, options: ReadOptions, progress: Progress
+    source: Identified,
+    path: Path,
+    root: Path | None,
+    options: ReadOptions,
+    windows: Sequence[Window] | None,
+    progress: Progress,
 ) -> Iterator[SourceInfo | TileBatch]:
     import rasterio
 
     with rasterio.Env(**GDAL_SETTINGS), open_raster(source) as dataset:
         scene = Scene(dataset, subject=path, bands=options.bands, file_bytes=source.size)
-        levels = plan(scene.width, scene.height, tile=options.tile, overlap=options.overlap, levels=options.levels)
+        if windows is None:
+            levels = plan(scene.width, scene.height, tile=options.tile, overlap=options.overlap, levels=options.levels)
+        else:
+            levels = single_windows(scene.width, scene.height, windows, side=options.side)
         locator = scene.locator()
         info = SourceInfo(
             path=str(path),

@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.core.errors import UsageError
-from geoglot.core.records import Tile
+from geoglot.core.records import Tile, Window
 
 TILES_PER_BATCH = 64
 
@@ -96,6 +97,22 @@ def _check_expression(expression: str) -> None:
     if groups < 1:
         remedy = r"put brackets round the date, as in '_(\d{8})_'"
         raise UsageError(expression, cause="has no group that holds the date", remedy=remedy)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """Some windows of a source, asked for instead of its grid of tiles: what a page shows of it.
+
+    Attributes:
+        path: The file.
+        windows: Full-resolution windows of a scene, cut off at its edges; each is read at the level that suits
+            the side of the pictures. A photo is always read whole.
+        root: Folder outside which the file may not lead.
+    """
+
+    path: Path
+    windows: tuple[Window, ...]
+    root: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

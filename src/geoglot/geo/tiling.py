@@ -8,7 +8,7 @@ A source whose level is one single window ends the levels there, for the next wo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from geoglot.core.records import Window
@@ -118,6 +118,38 @@ def plan(width: int, height: int, *, tile: int, overlap: float, levels: int) -> 
         )
         if grids[-1].tile_count == 1:
             break
+    return grids
+
+
+def single_windows(width: int, height: int, windows: Iterable[Window], *, side: int) -> list[Level]:
+    """One grid of one tile for each window, at the level whose pixels are nearest to `side` from above.
+
+    Windows are cut off at the scene's edges; those that lie outside are left out.
+
+    Example:
+        >>> level = single_windows(1000, 1000, [Window(512, 0, 4096, 4096)], side=200)[0]
+        >>> level.level, list(level.windows())
+        (1, [Window(column=512, row=0, width=488, height=1000)])
+    """
+    grids: list[Level] = []
+    for window in windows:
+        left, top = max(0, window.column), max(0, window.row)
+        right, bottom = min(width, window.column + window.width), min(height, window.row + window.height)
+        if left >= right or top >= bottom:
+            continue
+        level = max(0, (min(right - left, bottom - top) // side).bit_length() - 1)
+        scale = 1 << level
+        grids.append(
+            Level(
+                level=level,
+                columns=(left // scale,),
+                rows=(top // scale,),
+                tile_width=-(-(right - left) // scale),
+                tile_height=-(-(bottom - top) // scale),
+                source_width=width,
+                source_height=height,
+            )
+        )
     return grids
 
 
