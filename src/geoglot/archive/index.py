@@ -7,7 +7,6 @@ which may not write, does so in memory.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -173,7 +172,10 @@ def groups(shards: Sequence[Shard]) -> list[list[Shard]]:
 
 
 def _tier(rows: int) -> int:
-    return max(0, int(math.log(max(rows, 1) / _SMALLEST_TIER, _MERGE))) if rows > _SMALLEST_TIER else 0
+    tier, most = 0, _SMALLEST_TIER * _MERGE
+    while rows >= most:
+        tier, most = tier + 1, most * _MERGE
+    return tier
 
 
 def _mergeable(records: Sequence[SegmentRecord]) -> tuple[int, int] | None:

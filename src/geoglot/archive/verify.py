@@ -76,7 +76,7 @@ def verify(path: Path) -> VerifyReport:
     if not layout.root.is_dir() or not (layout.identity.exists() or layout.catalogue.exists()):
         raise ArchiveError(path, cause="is not an archive", remedy="check the folder, or run 'geoglot index' first")
     damages = [*_identity(layout), *_catalogue(layout)]
-    catalogue = next((file for file in (layout.catalogue, layout.catalogue_copy) if _readable(file)), None)
+    catalogue = _trustworthy(layout, {damage.file for damage in damages})
     shards: list[Shard] = [] if catalogue is None else read_catalogue(catalogue, Catalogue.shards)
     notes: list[str] = []
     for shard in shards:
@@ -119,12 +119,12 @@ def _catalogue(layout: Layout) -> Iterator[Damage]:
         yield Damage(file=str(layout.catalogue_copy), cause=cause, redo="the catalogue is copied again")
 
 
-def _readable(path: Path) -> bool:
-    try:
-        Catalogue.read_snapshot(path)
-    except ArchiveError:
-        return False
-    return True
+def _trustworthy(layout: Layout, damaged: set[str]) -> Path | None:
+    """The catalogue, else its copy, else nothing: what a damaged one says of shards is not to be believed."""
+    for path in (layout.catalogue, layout.catalogue_copy):
+        if str(path) not in damaged and path.exists():
+            return path
+    return None
 
 
 def _shard(layout: Layout, shard: Shard, catalogue: Path | None) -> Iterator[Damage]:
