@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from geoglot.archive.confidence import Thresholds
     from geoglot.archive.filter import Filter
     from geoglot.archive.ingest import IngestReport, Progress
     from geoglot.archive.search import RawHit
     from geoglot.archive.store import ArchiveStore
     from geoglot.archive.verify import VerifyReport
+    from geoglot.metrics.confidence import Thresholds
     from geoglot.models.bundle import Bundle
 
 Area = Bounds | Sequence[float] | Mapping[str, Any]
@@ -281,7 +281,7 @@ class Archive:
             return ()
         import numpy as np
 
-        from geoglot.archive.confidence import DECIDING_ROWS, bands
+        from geoglot.metrics.confidence import DECIDING_ROWS, bands
 
         by_picture = any(term.picture is not None for term in query.terms)
         best = self.store.search(vector, k=DECIDING_ROWS, filter=selection, collapse=False)
@@ -342,7 +342,7 @@ def _load(model: str | Path | Bundle) -> Bundle:
 
 def _thresholds(model: Bundle, kind: str) -> Thresholds:
     """The model's thresholds for queries by text or by picture; a model without them never says "likely"."""
-    from geoglot.archive.confidence import Thresholds
+    from geoglot.metrics.confidence import Thresholds
 
     calibrated = model.manifest.get("confidence", {}).get(kind)
     if calibrated is None:

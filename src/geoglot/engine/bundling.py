@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from geoglot.core.runs import environment
 from geoglot.engine import export
+from geoglot.engine.calibration import calibrate
 from geoglot.engine.pairs import load_pictures
 from geoglot.engine.recipe import Recipe, SideStep
 from geoglot.engine.retrieval_data import CAPTIONS_PER_IMAGE, embed_texts, examples, training_examples
@@ -65,7 +66,7 @@ def export_run(
     graph = export.ImageGraph(model, mirrored=mirrored)
     example = torch.from_numpy(pictures[:2])
     export.to_onnx(graph, example, out / IMAGE, input_name="pixels", axes={0: "batch"})
-    manifest = {
+    manifest: dict[str, Any] = {
         "id": name,
         "dimension": int(neutral.shape[1]),
         "side": side,
@@ -81,6 +82,7 @@ def export_run(
     in_float_file.unlink()
     export.write_manifest(out, manifest)
     in_int8 = validation_recall(load_bundle(out), recipe, data_root)
+    manifest["confidence"] = calibrate(load_bundle(out), recipe.datasets[0], recipe.languages, data_root)
     manifest["card"] = _card(recipe, in_float, in_int8, mirrored=mirrored)
     export.write_manifest(out, manifest)
     return out

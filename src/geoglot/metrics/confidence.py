@@ -76,7 +76,8 @@ def evidence(
     scores: NDArray[np.float32] = rows @ query
     if neutral is None or not len(neutral):
         return scores
-    return (2 * scores - (rows @ other_captions(query, neutral).T).max(1)).astype(np.float32)
+    lead: NDArray[np.float32] = 2 * scores - (rows @ other_captions(query, neutral).T).max(1)
+    return lead
 
 
 def decide(query: NDArray[np.float32], gallery: NDArray[np.float32], neutral: NDArray[np.float32] | None) -> float:

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoglot.archive.confidence import DECIDING_ROWS, Thresholds, bands, decide, evidence, other_captions
 from geoglot.core.records import Band
+from geoglot.metrics.confidence import DECIDING_ROWS, Thresholds, bands, decide, evidence, other_captions
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
