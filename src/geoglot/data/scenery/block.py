@@ -17,7 +17,7 @@ from geoglot.data.scenery.texture import tree_crown
 
 _STEP = 8
 _GROUND = (116, 118, 86, CODE["meadow"])
-_WATER = {"sea": (60, 90, 100), "river": (84, 92, 76), "lake": (58, 78, 78)}
+_WATER = {"sea": (60, 90, 100), "river": (84, 92, 76), "lake": (64, 86, 88)}
 _SAND = (206, 190, 158)
 # What shadow makes of red, green, blue and the surface code: less light, bluer, the same surface.
 _SHADED = [level * keep >> 8 for keep in (106, 113, 132) for level in range(256)] + list(range(256))

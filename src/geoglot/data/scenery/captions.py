@@ -55,7 +55,7 @@ def write_captions(view: View, *, languages: Sequence[str], count: int, seed: in
         >>> sand = np.full((64, 64), 6, dtype=np.uint8)
         >>> view = View(classes=sand, instances=np.zeros((64, 64), np.int32), objects=[], gsd_m=0.5)
         >>> write_captions(view, languages=("en", "it"), count=1, seed=0)
-        {'en': ['this picture shows mostly a desert'], 'it': ['questa foto mostra soprattutto un deserto']}
+        {'en': ['most of the picture is a desert'], 'it': ['la maggior parte della foto è un deserto']}
     """
     for language in languages:
         if language not in _SENTENCES:

@@ -109,7 +109,7 @@ def _seaward(site: Site) -> float:
 
 
 def draw_harbour(site: Site) -> None:
-    """Everything in one frame that looks seaward: x grows towards the water, the quay edge lies at x = 125 + 34."""
+    """Everything in one frame that looks seaward: x grows towards the water; the quay ends 46 m outside the cell."""
     rng, sketch = site.rng, site.sketch
     column, row = site.feature.column, site.feature.row
     frame = sketch.frame((column + 0.5) * CELL, (row + 0.5) * CELL, _seaward(site))

@@ -7,7 +7,7 @@ import math
 from geoglot.data.scenery.draw_town import draw_playground
 from geoglot.data.scenery.draw_vehicles import draw_car_park
 from geoglot.data.scenery.site import CONCRETE, GREENS, WHITE, Site, plant, vary
-from geoglot.data.scenery.sketch import Colour, Layer, Point, rectangle
+from geoglot.data.scenery.sketch import Colour, Layer, Point, rectangle, turned
 
 _COURTS: tuple[tuple[Colour, Colour], ...] = (
     ((92, 128, 104), (116, 84, 74)),
@@ -123,7 +123,7 @@ def draw_diamond(site: Site, u: float, v: float, angle: float, size: float = 1.0
     for side in (-1, 1):
         end = (side * radius * 0.707, -radius * 0.707)
         shape([(0, 0), (0.25, 0.25), (end[0] + 0.25, end[1]), end], WHITE, "diamond_grass", Layer.MARKING)
-        bench = rectangle((side * 17.0 * size, -5.0 * size), 9.0, 2.5)
+        bench = turned(rectangle((0, 0), 9.0, 2.5), (side * 22.0 * size, -14.0 * size), -side * math.pi / 4)
         sketch.polygon(bench, CONCRETE, "pavement", Layer.ROOF, frame=frame, height=2.5)
 
 

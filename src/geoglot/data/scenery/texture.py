@@ -98,10 +98,10 @@ def crown(radius: int, look: int, variant: int) -> tuple[Image.Image, Image.Imag
     sun = np.array([TOWARDS_SUN[0] * 0.75, TOWARDS_SUN[1] * 0.75, 0.66])
     light = (-across * sun[0] - down * sun[1] + sun[2]) / np.sqrt(across**2 + down**2 + 1)
     speckle = noise_tile(91, 0.3, 2.0, 12.0)[:side, variant * 40 % 512 : variant * 40 % 512 + side]
-    shade = np.clip(0.52 + 0.80 * light + 0.10 * speckle, 0.3, 1.5)
+    shade = np.clip(0.66 + 0.60 * light + 0.10 * speckle, 0.3, 1.5)
     tone = 1.0 + rng.uniform(-0.1, 0.1)
     pixels = np.empty((side, side, 4), dtype=np.uint8)
-    pixels[..., :3] = np.clip(shade[..., None] * np.array(_CROWNS[look]) * tone * 1.3, 0, 255)
+    pixels[..., :3] = np.clip(shade[..., None] * np.array(_CROWNS[look]) * tone * 1.2, 0, 255)
     pixels[..., 3] = CODE["tree"]
     ragged = distance < outline * (1 + 0.06 * speckle)
     return _pair(pixels, ragged)
