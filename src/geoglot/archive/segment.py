@@ -257,7 +257,7 @@ def open_segment(folder: Path, record: SegmentRecord) -> Segment:
             return _open_codes(folder / CODES, record)
         name = f"{column}.npy"
         data = mapped[name]
-        if column not in _CHECKED_BY_ROW and zlib.crc32(data) != record.files[name][1]:
+        if column not in _CHECKED_BY_ROW and zlib.crc32(data.data) != record.files[name][1]:
             raise _damaged(folder / name, "does not fit its checksum")
         array = _array_of(data, folder / name)
         expected = {"vectors": (record.rows, record.dimension), "footprints": (array.size,)}.get(column, array.shape)
