@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 from PIL import Image
 
-from geoglot.archive.catalogue import Source
+from geoglot.archive.entries import Source
 from geoglot.archive.rows import Rows, rows_of
 from geoglot.archive.store import ArchiveStore
 from geoglot.core.errors import SourceError

@@ -270,7 +270,7 @@ def test_a_file_that_left_the_disk_stays_until_it_is_removed(tmp_path: Path) -> 
 
 def test_names_that_are_not_text_are_reported(tmp_path: Path) -> None:
     write_pngs(tmp_path / "in", 1)
-    os.rename(os.fsencode(tmp_path / "in" / "00000.png"), os.fsencode(tmp_path / "in") + b"/\xff.png")  # noqa: PTH104 (bytes)
+    (tmp_path / "in" / "00000.png").rename(Path(os.fsdecode(os.fsencode(tmp_path / "in") + b"/\xff.png")))
     write_png(tmp_path / "in" / "مطار.png")
     with new_store(tmp_path / "a") as store:
         report = run(store, tmp_path / "in")

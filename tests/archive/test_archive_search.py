@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
+import shapely.affinity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import clustered, located, new_store, sample_rows, source, unit
 
 from geoglot.archive import index, search, segment
-from geoglot.archive.collapse import same_place
+from geoglot.archive.collapse import Places, same_place
 from geoglot.archive.filter import Filter
 from geoglot.archive.rows import Rows
 from geoglot.archive.search import exact_scores
@@ -108,7 +110,7 @@ def test_search_equals_the_oracle(count: int, k: int, seed: int, share: float, p
     bounds = np.sort(generator.integers(0, count + 1, parts - 1)).tolist()
     pieces = [np.arange(a, b) for a, b in zip([0, *bounds], [*bounds, count], strict=True) if b > a]
     segments = [segment.build(rows.take(piece), [(n, len(piece), "x")]) for n, piece in enumerate(pieces)]
-    from geoglot.archive.catalogue import Snapshot
+    from geoglot.archive.entries import Snapshot
 
     snapshot = Snapshot(commit=1, meta={}, shards={}, deleted=[], paths={})
     searcher = search.Searcher(segments, snapshot, 8)
@@ -178,6 +180,48 @@ def test_places_by_hand() -> None:
     assert same_place(*across, same_source=False)
     far = located(-179.9, 0, 0.2, window=Window(0, 0, 1, 1))
     assert not same_place(across[0], far, same_source=False)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    corners=st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 12), st.integers(0, 12), st.integers(1, 6), st.integers(0, 3)),
+        min_size=1,
+        max_size=30,
+    ),
+    start=st.sampled_from([10.0, 179.0, -180.0]),
+    most=st.integers(1, 30),
+)
+def test_places_agree_with_their_definition(corners: list[tuple[int, ...]], start: float, most: int) -> None:
+    """Upright and turned squares, unlocated ones, some across 180 degrees; steps of 0.13 keep off the thresholds."""
+    tiles = []
+    for _, x, y, size, kind in corners:
+        window = Window(100 * x, 100 * y, 100 * size, 100 * size)
+        west = start + 0.13 * x
+        west = west - 360 if west > 180 else west
+        tile = located(west, 0.11 * y, 0.17 * size, window=window)
+        if kind == 1:
+            tile = Tile(window=window)
+        elif kind == 2 and not tile.bounds.crosses_antimeridian:  # type: ignore[union-attr]
+            middle = shapely.from_wkb(tile.footprint).centroid
+            turned = shapely.affinity.rotate(shapely.from_wkb(tile.footprint), 30, origin=middle)
+            tile = replace(tile, footprint=shapely.to_wkb(turned), bounds=Bounds(*turned.bounds))
+        tiles.append(tile)
+    places = Places(most)
+    naive: list[tuple[str, Tile, int]] = []
+    for position, (tile, (source_number, *_)) in enumerate(zip(tiles, corners, strict=True)):
+        key = str(source_number)
+        for number, (other_key, other, merged) in enumerate(naive):
+            if same_place(tile, other, same_source=key == other_key):
+                naive[number] = (other_key, other, merged + 1)
+                taken = True
+                break
+        else:
+            taken = len(naive) < most
+            if taken:
+                naive.append((key, tile, 1))
+        assert places.offer(key, tile, position) == taken
+        assert places.merged == [merged for _, _, merged in naive]
 
 
 def test_opening_and_searching_100k_rows_cold_takes_under_half_a_second(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoglot.archive.catalogue import Source
+from geoglot.archive.entries import Source
 from geoglot.archive.errors_log import append_error
 from geoglot.archive.rows import Rows, joined, row_ids, rows_of
 from geoglot.core.errors import GeoglotError, SourceError

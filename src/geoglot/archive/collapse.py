@@ -7,53 +7,127 @@ sources, the intersection of their footprints is at least 0.3 of their union.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
 
 from geoglot.core.records import Bounds, Tile
 
 SAME_SOURCE_OVERLAP = 0.05
 OTHER_SOURCE_IOU = 0.3
+_NOWHERE = (math.nan,) * 4
 
 
-@dataclass
 class Places:
-    """Distinct places in order of rank; candidates are offered best first."""
+    """Distinct places in order of rank; candidates are offered best first.
 
-    tiles: list[Tile] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
-    positions: list[int] = field(default_factory=list)
-    merged: list[int] = field(default_factory=list)
+    Says what :func:`same_place` says, of all places at once: boxes rule most of them out, and between two upright
+    rectangles they decide; only what is left costs an intersection of polygons.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.positions: list[int] = []
+        self.merged: list[int] = []
+        self._most = most
+        self._numbers: dict[str, int] = {}
+        self._footprints: list[bytes | None] = []
+        self._keys = np.zeros(most, np.int64)
+        self._windows = np.zeros((4, most), np.int64)
+        self._bounds = np.full((4, most), math.nan)
+        self._areas = np.full(most, math.nan)
 
     def __len__(self) -> int:
-        return len(self.tiles)
+        return len(self.positions)
 
-    def offer(self, key: str, tile: Tile, position: int, *, most: int) -> bool:
-        """Take a candidate: as a new place, or merged into a better one.
+    def offer(self, key: str, tile: Tile, position: int) -> bool:
+        """Take a candidate: as a new place, or merged into the first better one that shows the same place.
 
         Args:
             key: What tells its source from others.
             tile: The candidate.
             position: Its rank.
-            most: How many places are wanted.
 
         Returns:
             False when it would be one place too many; then nothing was taken.
         """
-        for number, (other_key, other) in enumerate(zip(self.keys, self.tiles, strict=True)):
-            if same_place(tile, other, same_source=key == other_key):
-                self.merged[number] += 1
-                return True
-        if len(self.tiles) == most:
+        number = self._numbers.setdefault(key, len(self._numbers))
+        area = math.nan if tile.footprint is None else footprint_area(tile.footprint)
+        place = self._first_same(number, tile, area)
+        if place is not None:
+            self.merged[place] += 1
+            return True
+        here = len(self)
+        if here == self._most:
             return False
-        self.tiles.append(tile)
-        self.keys.append(key)
+        self._keys[here] = number
+        self._windows[:, here] = tile.window
+        self._bounds[:, here] = tile.bounds or _NOWHERE
+        self._areas[here] = area
+        self._footprints.append(tile.footprint)
         self.positions.append(position)
         self.merged.append(1)
         return True
 
+    def _first_same(self, number: int, tile: Tile, area: float) -> int | None:
+        count = len(self)
+        same_source = self._keys[:count] == number
+        certain = same_source & self._windows_overlap(tile)
+        if tile.bounds is None or math.isnan(area):
+            return int(np.argmax(certain)) if certain.any() else None
+        shared, upright = self._shared_boxes(tile.bounds, area)
+        areas = self._areas[:count]
+        with np.errstate(invalid="ignore"):
+            certain |= ~same_source & upright & (shared >= OTHER_SOURCE_IOU * (areas + area - shared))
+            possible = ~same_source & ~upright & (shared >= OTHER_SOURCE_IOU * np.maximum(areas, area) * (1 - 1e-9))
+        for place in np.flatnonzero(certain | possible).tolist():
+            if certain[place] or _footprint_iou(tile.footprint, self._footprints[place]) >= OTHER_SOURCE_IOU:
+                return int(place)
+        return None
+
+    def _windows_overlap(self, tile: Tile) -> NDArray[np.bool_]:
+        column, row, width, height = self._windows[:, : len(self)]
+        own = tile.window
+        across = np.minimum(column + width, own.column + own.width) - np.maximum(column, own.column)
+        down = np.minimum(row + height, own.row + own.height) - np.maximum(row, own.row)
+        smaller = np.minimum(width * height, own.area)
+        result: NDArray[np.bool_] = (across > 0) & (down > 0) & (across * down >= SAME_SOURCE_OVERLAP * smaller)
+        return result
+
+    def _shared_boxes(self, own: Bounds, area: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Area shared by the boxes (an upper bound of what the footprints share), and where it is exact."""
+        west, south, east, north = self._bounds[:, : len(self)]
+        down = np.minimum(north, own.north) - np.maximum(south, own.south)
+        across = np.minimum(east, own.east) - np.maximum(west, own.west)
+        unclear = (west > east) | own.crosses_antimeridian
+        across = np.where(unclear, 360.0, across)
+        shared = np.where((across > 0) & (down > 0), across * down, 0.0)
+        full = np.abs((east - west) * (north - south) - self._areas[: len(self)]) <= 1e-9 * self._areas[: len(self)]
+        own_full = abs((own.east - own.west) * (own.north - own.south) - area) <= 1e-9 * area
+        return shared, full & ~unclear & own_full
+
+
+def footprint_area(data: bytes) -> float:
+    """Area of a footprint in square degrees of the plane.
+
+    Example:
+        >>> import shapely
+        >>> footprint_area(shapely.to_wkb(shapely.box(10, 50, 12, 51)))
+        2.0
+    """
+    simple = len(data) > 13 and data[0] == 1 and struct.unpack_from("<II", data, 1) == (3, 1)
+    if not simple:
+        import shapely
+
+        return float(shapely.area(shapely.from_wkb(data)))
+    ring = np.frombuffer(data, "<f8", offset=13).reshape(-1, 2)
+    x, y = ring[:, 0] - ring[0, 0], ring[:, 1] - ring[0, 1]
+    return abs(float(x[:-1] @ y[1:] - x[1:] @ y[:-1])) / 2
+
 
 def same_place(a: Tile, b: Tile, *, same_source: bool) -> bool:
-    """Whether two tiles show the same place.
+    """Whether two tiles show the same place: the definition, one pair at a time.
 
     Example:
         >>> from geoglot.core.records import Window

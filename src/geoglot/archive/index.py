@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from geoglot.archive.catalogue import Shard, Snapshot
+from geoglot.archive.entries import Shard, Snapshot
 from geoglot.archive.filesystem import FileSystem, crc32_of, reporting
 from geoglot.archive.layout import FORMAT, Layout, refuse_newer, sealed_json, unsealed_json
 from geoglot.archive.rows import joined

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from geoglot.archive.catalogue import Extent, Shard
+from geoglot.archive.entries import Extent, Shard
 from geoglot.archive.filesystem import reporting
 from geoglot.archive.filter import path_test
 from geoglot.archive.rows import Rows, joined

@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from geoglot.archive.catalogue import Snapshot
 from geoglot.archive.collapse import Places
+from geoglot.archive.entries import Snapshot
 from geoglot.archive.filter import Filter
 from geoglot.archive.rows import Rows
 from geoglot.archive.segment import Segment
@@ -231,9 +231,9 @@ class Searcher:
 
     def _places(self, found: Found, k: int) -> tuple[Places, bool]:
         """The first `k` places of some candidates, and whether the next place was met (so that they are final)."""
-        places = Places()
+        places = Places(k)
         for position, (segment, row) in enumerate(zip(found.segment.tolist(), found.row.tolist(), strict=True)):
-            if not places.offer(self.content(segment, row), self.tile(segment, row), position, most=k):
+            if not places.offer(self.content(segment, row), self.tile(segment, row), position):
                 return places, True
         return places, False
 

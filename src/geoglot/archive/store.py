@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.archive import index
-from geoglot.archive.catalogue import Catalogue, Commit, Extent, Shard, Snapshot, Source, read_catalogue
+from geoglot.archive.catalogue import Catalogue, read_catalogue
+from geoglot.archive.entries import Commit, Extent, Shard, Snapshot, Source
 from geoglot.archive.filesystem import FileSystem, reporting
 from geoglot.archive.filter import Filter
 from geoglot.archive.healing import healthy_catalogue, healthy_identity, leave_in_order, readable_catalogue

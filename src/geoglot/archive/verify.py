@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoglot.archive import index
-from geoglot.archive.catalogue import Catalogue, Shard, read_catalogue
+from geoglot.archive.catalogue import Catalogue, read_catalogue
+from geoglot.archive.entries import Shard
 from geoglot.archive.errors_log import damaged_lines, drop_damaged_lines
 from geoglot.archive.filesystem import checksum
 from geoglot.archive.healing import catalogue_damage, copy_damage
