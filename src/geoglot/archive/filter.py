@@ -251,11 +251,7 @@ def split_polygon(mapping: Mapping[str, Any]) -> BaseGeometry:
         unrolled = _unrolled(polygon)
         if not unrolled.is_valid:
             raise UsageError("polygon", cause=f"is not valid ({shapely.is_valid_reason(unrolled)})", remedy=remedy)
-<<<<<<< HEAD
-        pieces.extend(translate(unrolled, turn).intersection(world) for turn in (-720, -360, 0, 360, 720))
-=======
         pieces += [translate(unrolled, turn).intersection(world) for turn in (-720, -360, 0, 360, 720)]
->>>>>>> archive
     whole = shapely.union_all([piece for piece in pieces if piece.area > 0])
     if whole.is_empty:
         raise UsageError("polygon", cause="has no area", remedy=remedy)
