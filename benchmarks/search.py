@@ -97,7 +97,7 @@ def make_queries(folder: Path, count: int) -> list[dict[str, Any]]:
     return cells
 
 
-def build_archive(folder: Path) -> dict[str, float]:
+def build_archive(folder: Path, *, bundle_id: str = "bench", bundle_sha256: str = "00" * 32) -> dict[str, float]:
     """The archive through its own writer: shards, catalogue, index; then 10,000 rows more."""
     import shapely
 
@@ -126,14 +126,16 @@ def build_archive(folder: Path) -> dict[str, float]:
             source.path,
             tiles,
             np.asarray(vectors[start:end], np.float32),
-            bundle_sha256="00" * 32,
+            bundle_sha256=bundle_sha256,
             preprocessing=1,
         )
         return made, source
 
     started = time.perf_counter()
     commits = []
-    store = ArchiveStore.create(folder / "archive", bundle_id="bench", bundle_sha256="00" * 32, dimension=DIMENSION)
+    store = ArchiveStore.create(
+        folder / "archive", bundle_id=bundle_id, bundle_sha256=bundle_sha256, dimension=DIMENSION
+    )
     with store:
         for start in range(0, len(vectors), ROWS_PER_COMMIT):
             made, source = rows(start, min(start + ROWS_PER_COMMIT, len(vectors)), f"{start}")
