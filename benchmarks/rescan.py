@@ -52,8 +52,8 @@ def main() -> None:
     result = {
         "what": "seconds of a run of index over unchanged files",
         "files": options.files,
-        "tiles": first.tiles,
-        "tiles_again": again.tiles,
+        "tiles": first.rows_added,
+        "tiles_again": again.rows_added,
         "first_run_seconds": round(first_seconds, 2),
         "second_run_seconds_median": round(sorted(seconds)[1], 3),
         "stat_of_every_file_seconds": round(stat_everything(folder / "in"), 3),
