@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 PACKAGES = ("numpy", "rasterio", "pyproj", "shapely", "pyarrow", "faiss-cpu", "onnxruntime", "tokenizers", "pillow")
 OPTIONAL_PACKAGES = ("torch",)
@@ -58,7 +57,7 @@ def check_health(model: str = "compact") -> list[Check]:
         *checks,
         _guarded("image drivers", _drivers),
         _guarded("model", lambda: _model(model)),
-        _guarded("cache", _cache),
+        _guarded("temporary files", _temporary),
     ]
 
 
@@ -123,15 +122,12 @@ def _model(name: str) -> Check:
     return Check(name="model", ok=ok, told=told, remedy="" if ok else "install geoglot again: the bundle is damaged")
 
 
-def _cache() -> Check:
-    from platformdirs import user_cache_dir
-
-    folder = Path(user_cache_dir("geoglot"))
+def _temporary() -> Check:
+    """Files are written under a temporary name first; an export needs room for that too."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
+        with tempfile.TemporaryFile() as file:
             file.write(b"geoglot")
     except OSError as error:
-        told = f"{folder} cannot be written ({error.strerror})"
-        return Check(name="cache", ok=False, told=told, remedy="give yourself write permission there")
-    return Check(name="cache", ok=True, told=str(folder))
+        told = f"{tempfile.gettempdir()} cannot be written ({error.strerror})"
+        return Check(name="temporary files", ok=False, told=told, remedy="set TMPDIR to a folder that can be written")
+    return Check(name="temporary files", ok=True, told=tempfile.gettempdir())
