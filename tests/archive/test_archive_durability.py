@@ -448,7 +448,7 @@ def test_readers_beside_a_writer_see_whole_commits_only(tmp_path: Path) -> None:
     from geoglot.archive.rows import joined
 
     with ArchiveStore.open(tmp_path / "a", read_only=False) as store:
-        for number in range(25):
+        for number in range(15):
             names = f"{number}-x", f"{number}-y"
             rows = joined([sample_rows(names[0], 7), sample_rows(names[1], 5)])
             store.commit(rows, [source(name) for name in names])

@@ -224,7 +224,7 @@ def test_a_million_rows_take_tens_of_milliseconds() -> None:
     condition.mask(Columns, names)  # type: ignore[arg-type]
     spent = []
     for _ in range(5):
-        started = time.perf_counter()
+        started = time.process_time()
         condition.mask(Columns, names)  # type: ignore[arg-type]
-        spent.append(time.perf_counter() - started)
+        spent.append(time.process_time() - started)
     assert min(spent) < 0.08

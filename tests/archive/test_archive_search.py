@@ -225,6 +225,7 @@ def test_places_agree_with_their_definition(corners: list[tuple[int, ...]], star
 
 
 def test_opening_and_searching_100k_rows_cold_takes_under_half_a_second(tmp_path: Path) -> None:
+    """Of processor time, so that what else the machine does has no say; appending 10,000 rows takes under one."""
     generator = np.random.default_rng(9)
     count, dimension = 100_000, 64
     vectors = clustered(generator, count, dimension)
@@ -232,10 +233,10 @@ def test_opening_and_searching_100k_rows_cold_takes_under_half_a_second(tmp_path
         for start in range(0, count, 20_000):
             tiles = [Tile(window=Window(300 * n, 0, 256, 256)) for n in range(start, start + 20_000)]
             store.commit(rows_with(vectors[start : start + 20_000], f"{start}", tiles), [source(f"{start}")])
-        started = time.perf_counter()
+        started = time.process_time()
         store.commit(rows_with(vectors[:10_000], "more"), [source("more")])
-        assert time.perf_counter() - started < 2  # a second on a quiet machine
-    started = time.perf_counter()
+        assert time.process_time() - started < 1
+    started = time.process_time()
     with ArchiveStore.open(tmp_path / "a") as reader:
         assert len(reader.search(vectors[5], k=10)) == 10
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5

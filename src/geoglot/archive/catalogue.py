@@ -7,6 +7,7 @@ encoding. An *extent* is a run of rows of one content in one shard; deleting mar
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -396,12 +397,13 @@ def read_catalogue(path: Path, action: Callable[[Catalogue], T]) -> T:
         ArchiveError: Missing, damaged, of a newer format, or a writer came in between too often.
     """
     _check_exists(path)
+    failure: ArchiveError | None = None
     for _attempt in range(20):
         before = _state(path)
         mode = "mode=ro" if before[0] else "mode=ro&immutable=1"
         connection = sqlite3.connect(f"file:{_quoted(path)}?{mode}", uri=True, isolation_level=None, timeout=30.0)
         catalogue = Catalogue(path, connection)
-        failure: ArchiveError | None = None
+        failure = None
         try:
             with catalogue.reported():
                 catalogue.refuse_foreign()
@@ -410,10 +412,13 @@ def read_catalogue(path: Path, action: Callable[[Catalogue], T]) -> T:
             failure = error
         finally:
             connection.close()
-        if before[0] or _state(path) == before:
-            if failure is not None:
-                raise failure
+        if failure is None and (before[0] or _state(path) == before):
             return result
+        if failure is not None and _state(path) == before:
+            raise failure
+        time.sleep(0.01)
+    if failure is not None:
+        raise failure
     raise ArchiveError(
         path, cause="changes all the time", remedy="try again when the writer has finished", stage="open"
     )
@@ -422,7 +427,11 @@ def read_catalogue(path: Path, action: Callable[[Catalogue], T]) -> T:
 def _state(path: Path) -> tuple[bool, int, int]:
     log = path.with_name(path.name + "-wal")
     stat = path.stat()
-    return log.exists() and log.stat().st_size > 0, stat.st_mtime_ns, stat.st_size
+    try:
+        logged = log.stat().st_size > 0
+    except FileNotFoundError:
+        logged = False
+    return logged, stat.st_mtime_ns, stat.st_size
 
 
 def _quoted(path: Path) -> str:

@@ -248,8 +248,12 @@ def open_segment(folder: Path, record: SegmentRecord) -> Segment:
     """
     for name, (size, _) in record.files.items():
         path = folder / name
-        if not path.exists() or path.stat().st_size != size:
-            raise _damaged(path, "is missing or not of its size")
+        try:
+            found = path.stat().st_size
+        except OSError as error:
+            raise _damaged(path, f"cannot be read ({error.strerror})") from error
+        if found != size:
+            raise _damaged(path, f"is of {found:,} bytes, not {size:,}")
     mapped = {name: _mapped(folder / name) for name in record.files if name != CODES}
 
     def load(column: str) -> Any:
