@@ -23,7 +23,7 @@ from geoglot.core.errors import ArchiveError, GeoglotError, UsageError
 from geoglot.core.records import Tile
 
 SAMPLE_ROWS = 4096
-_SCORED_WITHOUT_SCAN = 2048
+_SCORED_WITHOUT_SCAN = 256
 _EXTRA_CANDIDATES = 96
 
 
