@@ -161,8 +161,8 @@ def test_a_row_that_is_not_what_was_indexed_is_never_shown(tmp_path: Path) -> No
         flat[0] ^= 1
         damaged = segment.assembled(replace(rows, **{name: column}), part.checks, [(1, 10, "x")], "damaged")
         with pytest.raises(ArchiveError, match="row 0 does not fit its checksum"):
-            damaged.check_row(0)
-        damaged.check_row(9)
+            damaged.check_rows(np.array([3, 0]))
+        damaged.check_rows(np.array([9, 4]))
 
 
 def test_places_by_hand() -> None:

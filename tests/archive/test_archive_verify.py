@@ -10,10 +10,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import shapely
+import shapely.geometry
 from samples import FakeEncoder, Options, PngDecoder, discover_png, everything, write_png, write_pngs
 from test_archive_ingest import run
 
 from geoglot.archive.errors_log import damaged_lines
+from geoglot.archive.filter import Filter
 from geoglot.archive.ingest import ingest
 from geoglot.archive.store import ArchiveStore
 from geoglot.archive.verify import verify
@@ -134,6 +137,9 @@ def test_search_never_answers_with_a_damaged_row(archive: Path, tmp_path: Path) 
     with ArchiveStore.open(archive) as store:
         queries = [store.background_sample()[row] for row in (0, 7, 30)]
         expected = [store.search(query, k=5) for query in queries]
+        area = Filter.from_options(polygon=shapely.geometry.mapping(shapely.Point(0.5, 0.5).buffer(3)))
+        inside = store.search(queries[0], k=500, filter=area)
+        assert inside
     generator = random.Random(6)
     index_files = [path.relative_to(archive) for path in sorted((archive / "index").rglob("*")) if path.is_file()]
     for victim in index_files:
@@ -148,6 +154,7 @@ def test_search_never_answers_with_a_damaged_row(archive: Path, tmp_path: Path) 
             data[generator.randrange(len(data))] ^= 4
         (folder / victim).write_bytes(data)
         with ArchiveStore.open(folder) as store:
+            assert store.search(queries[0], k=500, filter=area) == inside
             assert [store.search(query, k=5) for query in queries] == expected
         shutil.rmtree(folder)
 

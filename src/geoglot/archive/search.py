@@ -19,11 +19,11 @@ from geoglot.archive.entries import Snapshot
 from geoglot.archive.filter import Filter
 from geoglot.archive.rows import Rows
 from geoglot.archive.segment import Segment
-from geoglot.core.errors import UsageError
+from geoglot.core.errors import ArchiveError, GeoglotError, UsageError
 from geoglot.core.records import Tile
 
 SAMPLE_ROWS = 4096
-_SCORED_WITHOUT_SCAN = 2048
+_SCORED_WITHOUT_SCAN = 256
 _EXTRA_CANDIDATES = 96
 
 
@@ -128,9 +128,19 @@ class Searcher:
             return self.live
         masks: list[NDArray[np.bool_] | None] = []
         for segment, live in zip(self.segments, self.live, strict=True):
-            mask = condition.mask(segment, self.names(segment))
+            mask = self._mask(condition, segment)
             masks.append(mask if live is None else mask & live)
         return masks
+
+    def _mask(self, condition: Filter, segment: Segment) -> NDArray[np.bool_]:
+        try:
+            return condition.mask(segment, self.names(segment))
+        except (GeoglotError, MemoryError):
+            raise
+        except Exception as error:  # what was validated when it was written can only fail when it is damaged
+            name = segment.record.name
+            cause = f"holds a footprint that cannot be read ({error})"
+            raise ArchiveError(name, cause=cause, remedy="run index again to repair it", stage="read") from error
 
     def names(self, segment: Segment) -> SegmentNames:
         """Paths of a segment's sources."""
@@ -213,12 +223,12 @@ class Searcher:
             raise UsageError(k, cause="is no number of hits", remedy="ask for at least one")
         masks = self.masks(condition)
         if not collapse:
-            found = self.best(query, k, masks)
+            found = self._checked(self.best(query, k, masks))
             every = zip(found.segment.tolist(), found.row.tolist(), found.score.tolist(), strict=True)
             return [self.hit(segment, row, score, 1) for segment, row, score in every]
         count = 4 * k + 16
         while True:
-            found = self.best(query, count, masks)
+            found = self._checked(self.best(query, count, masks))
             places, final = self._places(found, k)
             if final or found.complete:
                 break
@@ -229,6 +239,12 @@ class Searcher:
             hits.append(self.hit(int(segment), int(row), float(score), merged))
         return hits
 
+    def _checked(self, found: Found) -> Found:
+        """The candidates, after every row's checksum has been found right: nothing is shown or compared before."""
+        for number in np.unique(found.segment).tolist():
+            self.segments[number].check_rows(found.row[found.segment == number])
+        return found
+
     def _places(self, found: Found, k: int) -> tuple[Places, bool]:
         """The first `k` places of some candidates, and whether the next place was met (so that they are final)."""
         places = Places(k)
@@ -238,9 +254,8 @@ class Searcher:
         return places, False
 
     def hit(self, segment_number: int, row: int, score: float, merged: int) -> RawHit:
-        """One row as a hit, after its checksum has been found right."""
+        """One row as a hit."""
         segment = self.segments[segment_number]
-        segment.check_row(row)
         return RawHit(
             id=segment.ids[row].tobytes().hex(),
             score=score,

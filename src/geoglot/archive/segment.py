@@ -79,14 +79,15 @@ class Segment:
         """All columns as rows (memory-mapped where the segment is on disk)."""
         return Rows(**{name: getattr(self, name) for name in (*_ARRAYS, "sources")})
 
-    def check_row(self, row: int) -> None:
-        """Make sure that a row is, bit for bit, what was indexed.
+    def check_rows(self, rows: NDArray[np.int64]) -> None:
+        """Make sure that rows are, bit for bit, what was indexed.
 
         Raises:
-            ArchiveError: It is not.
+            ArchiveError: One is not.
         """
-        if _row_checks(self, slice(row, row + 1))[0] != self.checks[row]:
-            raise _damaged(self.record.name, f"row {row} does not fit its checksum")
+        wrong = rows[_row_checks(self, rows) != self.checks[rows]]
+        if len(wrong):
+            raise _damaged(self.record.name, f"row {int(wrong[0])} does not fit its checksum")
 
     def extents(self) -> Iterator[tuple[int, int, int]]:
         """Number, first row and rows of each shard within the segment."""
@@ -128,7 +129,7 @@ class Segment:
 def build(rows: Rows, shards: Sequence[tuple[int, int, str]], name: str = "memory") -> Segment:
     """A segment in memory."""
     starts = range(0, len(rows), 16_384)
-    checks = [_row_checks(rows, slice(start, min(start + 16_384, len(rows)))) for start in starts]
+    checks = [_row_checks(rows, np.arange(start, min(start + 16_384, len(rows)))) for start in starts]
     return assembled(rows, np.concatenate([*checks, np.zeros(0, np.uint32)]), shards, name)
 
 
@@ -168,8 +169,8 @@ def _pieces(vectors: NDArray[np.float16]) -> Iterator[NDArray[np.float32]]:
         yield vectors[start : start + 16_384].astype(np.float32)
 
 
-def _row_checks(rows: Any, chosen: slice) -> NDArray[np.uint32]:
-    """CRC-32 of everything a row says: content id, fixed columns, vector, footprint."""
+def _row_checks(rows: Any, chosen: NDArray[np.int64]) -> NDArray[np.uint32]:
+    """CRC-32 of everything some rows say: content id, fixed columns, vector, footprint."""
     fixed = [
         rows.ids[chosen],
         rows.windows[chosen],
@@ -181,14 +182,15 @@ def _row_checks(rows: Any, chosen: slice) -> NDArray[np.uint32]:
     ]
     matrix = np.concatenate([np.ascontiguousarray(column).view(np.uint8) for column in fixed], axis=1)
     data, width = matrix.reshape(-1).data, matrix.shape[1]
-    ends = rows.footprint_ends[chosen.start : chosen.stop + 1]
-    shapes = np.ascontiguousarray(rows.footprints[ends[0] : ends[-1]]).data
-    places = (ends - ends[0]).tolist()
-    contents = [zlib.crc32(content.encode()) for content, _ in rows.sources]
+    shapes = rows.footprints.data
+    starts, ends = rows.footprint_ends[chosen].tolist(), rows.footprint_ends[chosen + 1].tolist()
+    contents = {
+        number: zlib.crc32(rows.sources[number][0].encode()) for number in np.unique(rows.source[chosen]).tolist()
+    }
     checks = np.empty(len(matrix), np.uint32)
     for row, source in enumerate(rows.source[chosen].tolist()):
         check = zlib.crc32(data[row * width : (row + 1) * width], contents[source])
-        checks[row] = zlib.crc32(shapes[places[row] : places[row + 1]], check)
+        checks[row] = zlib.crc32(shapes[starts[row] : ends[row]], check)
     return checks
 
 
