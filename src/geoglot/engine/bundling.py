@@ -15,7 +15,7 @@ from geoglot.core.runs import environment
 from geoglot.engine import export
 from geoglot.engine.calibration import calibrate
 from geoglot.engine.pairs import load_pictures
-from geoglot.engine.recipe import Recipe, SideStep
+from geoglot.engine.recipe import Polish, Recipe, SideStep
 from geoglot.engine.retrieval_data import CAPTIONS_PER_IMAGE, embed_texts, examples, training_examples
 from geoglot.metrics.ranking import retrieval_ranks, retrieval_recall
 from geoglot.models.bundle import IMAGE, NEUTRAL, TEXT, TOKENIZER, Bundle, load_bundle
@@ -111,7 +111,8 @@ def _distinct_encoded(bundle: Bundle, captions: list[str]) -> NDArray[np.float32
 def _recipe(fields: dict[str, Any]) -> Recipe:
     sides = tuple(SideStep(**step) for step in fields["sides"])
     lists = {name: tuple(fields[name]) for name in ("datasets", "languages")}
-    return Recipe(**{**fields, **lists, "sides": sides})
+    polish = Polish(**fields["polish"]) if fields.get("polish") else None
+    return Recipe(**{**fields, **lists, "sides": sides, "polish": polish})
 
 
 def _card(

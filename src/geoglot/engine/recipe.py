@@ -16,6 +16,15 @@ class SideStep:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Polish:
+    """A short second cycle after the main one: its own length, peak learning rate and resolution."""
+
+    epochs: int
+    learning_rate: float
+    side: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One experiment of image-text retrieval.
 
@@ -30,6 +39,7 @@ class Recipe:
         weight_decay: AdamW weight decay of matrices and kernels.
         average: Decay of the weight average that is evaluated and exported.
         sides: Training resolution over time.
+        polish: A second, shorter cycle at the end, or ``None``.
         validation_side: Pixels per side in validation and in the exported bundle.
         memory_from: Share of the steps after which the cross-batch memory is used.
         english_share: Probability that the first caption of an image is drawn in English, else in another language.
@@ -48,6 +58,7 @@ class Recipe:
     weight_decay: float = 0.05
     average: float = 0.996
     sides: tuple[SideStep, ...] = (SideStep(start=0.0, side=96),)
+    polish: Polish | None = None
     validation_side: int = 128
     memory_from: float = 0.3
     english_share: float = 0.75
@@ -56,7 +67,7 @@ class Recipe:
     seed: int = 0
 
     def side_at(self, progress: float) -> int:
-        """Training side at a share of all steps.
+        """Training side at a share of the main cycle's steps; above 1 is the polish.
 
         Example:
             >>> recipe = Recipe(method="compact", datasets=("ucm",), epochs=1,
@@ -64,4 +75,6 @@ class Recipe:
             >>> recipe.side_at(0.5), recipe.side_at(0.6)
             (80, 112)
         """
+        if self.polish and progress >= 1:
+            return self.polish.side
         return [step.side for step in self.sides if step.start <= progress][-1]

@@ -32,16 +32,23 @@ Validate = Callable[[nn.Module, Tokenizer, int], dict[str, float]]
 
 
 def learning_rate(recipe: Recipe, progress: float) -> float:
-    """Linear rise over the first 8 %, cosine fall to 1 % of the peak.
+    """Linear rise over the first 8 %, cosine fall to 1 % of the peak; the same again, lower, in the polish.
+
+    Args:
+        recipe: Whose schedule.
+        progress: Share of the main cycle's steps; 1 to 2 is the polish.
 
     Example:
         >>> recipe = Recipe(method="compact", datasets=(), epochs=1, learning_rate=1.0)
         >>> [round(learning_rate(recipe, p), 3) for p in (0.04, 0.08, 1.0)]
         [0.5, 1.0, 0.01]
     """
+    peak = recipe.learning_rate
+    if recipe.polish and progress > 1:
+        peak, progress = recipe.polish.learning_rate, progress - 1
     if progress < 0.08:
-        return recipe.learning_rate * progress / 0.08
-    return recipe.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - 0.08) / 0.92)))
+        return peak * progress / 0.08
+    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - 0.08) / 0.92)))
 
 
 def build_model(recipe: Recipe, data: PairData, tokenizer: Tokenizer) -> nn.Module:
@@ -86,20 +93,27 @@ class Trainer:
         self.step = 0
         self.best = -math.inf
         self.steps_per_epoch = len(data) // recipe.batch
-        self.steps = self.steps_per_epoch * recipe.epochs
+        self.main_steps = self.steps_per_epoch * recipe.epochs
+        self.steps = self.main_steps + self.steps_per_epoch * (recipe.polish.epochs if recipe.polish else 0)
         if self.steps == 0:
             raise UsageError(
                 f"batch {recipe.batch}", cause=f"is more than {len(data)} training images", remedy="lower it"
             )
 
+    def progress(self, step: int) -> float:
+        """Share of the main cycle's steps; beyond them 1 plus the share of the polish."""
+        if step <= self.main_steps or self.steps == self.main_steps:
+            return step / self.main_steps
+        return 1 + (step - self.main_steps) / (self.steps - self.main_steps)
+
     def train_step(self) -> dict[str, float]:
         """One optimiser step; returns the mean of every loss."""
-        progress = self.step / self.steps
+        progress = self.progress(self.step)
         torch.manual_seed(hash((self.recipe.seed, self.step)) % 2**31)
         side = self.recipe.side_at(progress)
         batch = _to_device(self.data.batch(self.step, side=side, tokenizer=self.tokenizer), self.device)
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.recipe, (self.step + 1) / self.steps)
+            group["lr"] = learning_rate(self.recipe, self.progress(self.step + 1))
         self.model.train()
         losses = self.model.losses(batch, use_memory=progress >= self.recipe.memory_from)  # type: ignore[operator]
         self.optimiser.zero_grad(set_to_none=True)
