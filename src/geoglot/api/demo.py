@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from geoglot.archive.ingest import IngestReport, Progress
 
 HITS_PER_QUESTION = 8
+SCENE_LEVELS = 3
+"""A terminal with its planes is wider than one tile at half a metre per pixel; two coarser levels see it whole."""
 
 
 class Question(NamedTuple):
@@ -96,7 +98,7 @@ def run_demo(
     say(f"indexing {place}")
     path = out / ("archive" if folder is None else f"archive-{_label(place)}")
     with _open_or_create(path, model) as archive:
-        indexed = archive.index(place, progress=progress)
+        indexed = archive.index(place, levels=SCENE_LEVELS if folder is None else 1, progress=progress)
         if archive.info()["tiles"] == 0:
             raise DataError(place, cause="holds no imagery that can be read", remedy=f"see {path / 'errors.jsonl'}")
         say("searching in four languages and by example")

@@ -15,7 +15,7 @@ RECIPE = Recipe(
     weight_decay=0.05,
     average=0.996,
     sides=(SideStep(start=0.0, side=80), SideStep(start=0.55, side=112)),
-    polish=Polish(epochs=8, learning_rate=4e-4, side=128),
+    polish=Polish(epochs=6, learning_rate=4e-4, side=128),
     validation_side=144,
     memory_from=0.35,
 )
