@@ -40,7 +40,7 @@ def test_evidence_by_hand() -> None:
 def test_the_query_itself_is_no_other_caption() -> None:
     others = other_captions(SEA, NEUTRAL)
     assert len(others) == 60
-    assert (others @ SEA).max() < 0.8
+    assert (others @ SEA).max() < 0.7
 
 
 def test_some_captions_remain_when_all_mean_the_same() -> None:

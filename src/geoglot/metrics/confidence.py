@@ -26,8 +26,10 @@ from geoglot.core.records import Band
 
 DECIDING_ROWS: Final = 10
 """How many of the best rows decide whether the thing is there."""
-SAME_MEANING: Final = 0.8
+SAME_MEANING: Final = 0.7
 """Cosine from which a neutral caption counts as saying the same as the query."""
+BEST_OTHERS: Final = 0.99
+"""Quantile of the other captions' scores that a row must lead; the very best one is noise."""
 STANDS_OUT: Final = 2.0
 """Standard deviations above the background's mean that a hit needs to be more than background."""
 
@@ -56,7 +58,7 @@ def other_captions(query: NDArray[np.float32], neutral: NDArray[np.float32]) -> 
 def evidence(
     query: NDArray[np.float32], rows: NDArray[np.float32], neutral: NDArray[np.float32] | None
 ) -> NDArray[np.float32]:
-    """How much speaks for each row: its score, plus its lead over the best fitting other caption.
+    """How much speaks for each row: its score, plus its lead over the best fitting other captions.
 
     Args:
         query: (D,) unit vector.
@@ -76,7 +78,8 @@ def evidence(
     scores: NDArray[np.float32] = rows @ query
     if neutral is None or not len(neutral):
         return scores
-    lead: NDArray[np.float32] = 2 * scores - (rows @ other_captions(query, neutral).T).max(1)
+    best_others = np.quantile(rows @ other_captions(query, neutral).T, BEST_OTHERS, axis=1)
+    lead: NDArray[np.float32] = (2 * scores - best_others).astype(np.float32)
     return lead
 
 
