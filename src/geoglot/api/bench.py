@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from geoglot.core.errors import BundleError
 from geoglot.core.runs import create_run
 from geoglot.data.captioned import load_dataset
 from geoglot.engine.evaluation import Report, evaluate_retrieval_file, write_result
@@ -17,7 +18,7 @@ from geoglot.metrics.ranking import Ties
 if TYPE_CHECKING:
     from geoglot.models.encoder import Encoder
 
-__all__ = ["Report", "evaluate_retrieval"]
+__all__ = ["Report", "evaluate_confidence", "evaluate_retrieval"]
 
 
 def evaluate_retrieval(
@@ -74,6 +75,52 @@ def evaluate_retrieval(
         path = create_run(parent, f"{encoder.id}-{data}-{split}", recipe=recipe).path / "predictions.npz"
         save_predictions(predictions, path)
         record = evaluate_retrieval_file(path, ties=ties, resamples=resamples, seed=seed)
+    return Report(record=record, path=None if out is None else write_result(record, Path(out)))
+
+
+def evaluate_confidence(
+    model: str | Path = "compact",
+    data: str = "rsicd",
+    split: str = "test",
+    languages: Sequence[str] = ("en", "ar", "fr", "it"),
+    root: str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Whether "likely" can be trusted: every class asked for with it in the archive and with it taken out.
+
+    Args:
+        model: Name of a shipped bundle or a bundle folder; its own thresholds are used.
+        data: Name of a dataset with categories.
+        split: ``train``, ``val`` or ``test``; the thresholds were set on ``val``.
+        languages: Two-letter codes.
+        root: Folder that holds the datasets; ``None`` asks the variable ``GEOGLOT_DATA``.
+        out: Results folder, gets ``confidence/<model>-<dataset>.json``; ``None`` writes no result.
+        progress: Called with (images done, images in all).
+
+    Raises:
+        BundleError: There is no such model, or it has no thresholds.
+        DataError: The dataset is absent or damaged.
+        UsageError: Unknown dataset, split or language.
+    """
+    from geoglot.data.category_phrases import SAME_PLACES
+    from geoglot.engine.presence import evaluate_presence, twins
+    from geoglot.metrics.confidence import DECIDING_ROWS, decide
+    from geoglot.models.bundle import load_bundle
+
+    load_dataset(data)
+    bundle = load_bundle(model)
+    likely_at = bundle.manifest.get("confidence", {}).get("text", {}).get("likely")
+    if likely_at is None:
+        raise BundleError(bundle.id, cause="has no confidence thresholds", remedy="export it with a current geoglot")
+    record = evaluate_presence(
+        predict(bundle, data, split=split, languages=languages, root=root, progress=progress),
+        lambda query, gallery: decide(query, gallery, bundle.neutral),
+        likely_at=float(likely_at),
+        decision=f"mean over the best {DECIDING_ROWS} rows of score plus lead over other captions",
+        removed_with=twins(SAME_PLACES.get(data, ())),
+    )
     return Report(record=record, path=None if out is None else write_result(record, Path(out)))
 
 
