@@ -7,6 +7,7 @@ encoding. An *extent* is a run of rows of one content in one shard; deleting mar
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -46,6 +47,31 @@ _SEALED = {
 T = TypeVar("T")
 _APPLICATION_ID = 0x47474C54
 """``GGLT``: tells this file from other SQLite files."""
+
+
+class _OneAtATime(sqlite3.Connection):
+    """A connection that threads share: one statement runs at a time.
+
+    The triggers that seal a commit call back into Python. Without this lock, a thread that runs them holds SQLite's
+    mutex and waits for the interpreter, while another that binds a query holds the interpreter and waits for the mutex.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._turn = threading.RLock()
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        with self._turn:
+            return super().execute(*arguments)
+
+    def executemany(self, *arguments: Any) -> sqlite3.Cursor:
+        with self._turn:
+            return super().executemany(*arguments)
+
+    def rows(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """Every row of a query; no cursor outlives the turn."""
+        with self._turn:
+            return super().execute(query, values).fetchall()
 
 
 class Catalogue:
@@ -98,7 +124,9 @@ class Catalogue:
 
     @classmethod
     def _writable(cls, path: Path) -> Catalogue:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=30.0, check_same_thread=False)
+        connection = sqlite3.connect(
+            path, isolation_level=None, timeout=30.0, check_same_thread=False, factory=_OneAtATime
+        )
         catalogue = cls(path, connection)
         with catalogue.reported():
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=4000", "temp_store=MEMORY"):
@@ -364,9 +392,11 @@ class Catalogue:
         """Close the connection."""
         self.connection.close()
 
-    def _select(self, query: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+    def _select(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         with self.reported():
-            return self.connection.execute(query, values)
+            if isinstance(self.connection, _OneAtATime):
+                return self.connection.rows(query, values)
+            return self.connection.execute(query, values).fetchall()
 
     @contextmanager
     def reported(self) -> Iterator[None]:
