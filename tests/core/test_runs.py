@@ -48,7 +48,7 @@ def test_copy_inside_another_checkout_does_not_claim_its_commit(tmp_path):
     package = Path(geoglot.__file__).parent
     target = tmp_path / "site" / "geoglot"
     (target / "core").mkdir(parents=True)
-    for name in ("__init__.py", "core/__init__.py", "core/runs.py", "core/errors.py"):
+    for name in ("__init__.py", "core/__init__.py", "core/runs.py", "core/errors.py", "core/version.py"):
         (target / name).write_bytes((package / name).read_bytes())
     git = ["git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@x.x"]
     subprocess.run([*git, "init", "-q"], check=True)

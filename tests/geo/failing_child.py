@@ -10,7 +10,7 @@ import numpy as np
 from geoglot.geo import decoder_child, pixels
 
 
-def read_source(path, *, root, options, progress):
+def read_source(path, *, root, options, windows, progress):
     name = path.name
     if "segfault" in name:
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -27,13 +27,13 @@ def read_source(path, *, root, options, progress):
     if "nonsense" in name:
         os.write(int(os.environ["GEOGLOT_TEST_OUT"]), b"\xff" * 64)
     if "late" in name:
-        items = pixels.read_source(path, root=root, options=options, progress=progress)
+        items = pixels.read_source(path, root=root, options=options, windows=windows, progress=progress)
         yield next(items)
         yield next(items)
         time.sleep(0.5)
         progress()  # what was yielded is on its way to the parent now
         os.kill(os.getpid(), signal.SIGSEGV)
-    yield from pixels.read_source(path, root=root, options=options, progress=progress)
+    yield from pixels.read_source(path, root=root, options=options, windows=windows, progress=progress)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options and arguments."""
     from geoglot.cli._output import RECORD_FORMATS, add_output_options
 
-    parser.add_argument("task", choices=["retrieval", "confidence"], help="what to measure")
+    parser.add_argument("task", choices=["retrieval", "confidence"], metavar="TASK", help="retrieval or confidence")
     parser.add_argument("--data", required=True, metavar="NAME", help="dataset: rsicd, ucm ...")
     parser.add_argument("--split", default="test", metavar="NAME", help="split of the dataset (default: test)")
     parser.add_argument(
