@@ -29,6 +29,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 import numpy as np
 from numpy.typing import NDArray
 
+from geoglot.core.runs import write_json
+
 DIMENSION = 256
 K = 10
 SHARES = {"none": 1.0, "bbox 10 %": 0.1, "bbox 1 %": 0.01}
@@ -340,7 +342,7 @@ def machine() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and write one JSON file."""
+    """Measure; the JSON file is written anew after each engine."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--queries", type=int, default=100, help="per filter")
@@ -368,12 +370,11 @@ def main() -> None:
                 built = {key: round(value, 3) for key, value in apart(build, name, folder).items()}
                 asked = apart(ask, name, folder, cells)
                 engines[name] = {**built, "disk_mb": disk_mb(folder / ENGINES[name][2]), **asked}
-                print(size, name, json.dumps(engines[name]))
-            result["sizes"][str(size)] = engines
+                print(size, name, json.dumps(engines[name]), flush=True)
+                result["sizes"][str(size)] = engines
+                write_json(options.output, result)  # an engine that takes hours costs nothing already measured
         finally:
             shutil.rmtree(folder)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":
