@@ -115,7 +115,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.recipe, self.progress(self.step + 1))
         self.model.train()
-        losses = self.model.losses(batch, use_memory=progress >= self.recipe.memory_from)  # type: ignore[operator]
+        losses = self.model.losses(replace(batch, progress=progress))  # type: ignore[operator]
         self.optimiser.zero_grad(set_to_none=True)
         losses["total"].backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)

@@ -12,9 +12,12 @@ class PairBatch:
     """B images and T texts with their correspondence.
 
     Attributes:
-        images: (B, 3, H, W) float in [0, 1] (slightly outside after colour changes).
+        images: (B, 3, H, W) float in [0, 1] (slightly outside after colour changes); (B, 0) where only the pyramid is
+            given.
+        pyramid: Stage maps of a backbone for methods that start from one, finest first: (B, C_k, H_k, W_k) each.
+        progress: Share of the training that is done, in [0, 1].
         items: (B,) int64, position of each image in the training set.
-        tokens: (T, L) int64 token ids, 0 = padding.
+        tokens: (T, L) int64 token ids, 0 = padding; text i < B describes image i.
         sentences: (T,) int64, which sentence each text is, whatever its language.
         translations: (P, 2) int64, rows of ``tokens`` that say the same: (any language, English).
         categories: (B,) int64 scene category.
@@ -28,3 +31,5 @@ class PairBatch:
     translations: Tensor
     categories: Tensor
     words: Tensor
+    pyramid: tuple[Tensor, ...] = ()
+    progress: float = 1.0

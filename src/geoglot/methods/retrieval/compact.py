@@ -27,15 +27,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from geoglot.core.method import MethodCard
 from geoglot.nn.batch import PairBatch
 from geoglot.nn.losses import multi_positive_cross_entropy, symmetric_contrastive, word_prediction
 from geoglot.nn.memory import EmbeddingMemory
 from geoglot.nn.pooling import AttentionPool2d
 from geoglot.nn.residual import ResidualNetwork
 from geoglot.nn.text_transformer import TextTransformer, by_length
+from geoglot.nn.two_tower import Pyramid, TwoTower
 
 COLOUR_MEAN = (0.37, 0.39, 0.36)
 COLOUR_DEVIATION = (0.19, 0.18, 0.18)
+
+
+METHOD = MethodCard(
+    title="geoglot-compact",
+    paper="geoglot, after Al Rahhal et al., Multilanguage Transformer, IEEE JSTARS 2022",
+    kind="two-tower",
+    counted="both towers and the temperature, without the heads used in training only",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +69,7 @@ class Config:
     items: int = 1
     sentences: int = 1
     memory_weight: float = 0.5
+    memory_from: float = 0.35
     category_weight: float = 0.3
     words_weight: float = 0.05
     translation_weight: float = 0.5
@@ -111,9 +122,10 @@ class ImageTower(nn.Module):
         return F.normalize(self.projection(self.features(images)), dim=-1)
 
 
-class Model(nn.Module):
-    """Encoder and Trainable."""
+class Model(TwoTower):
+    """Two towers and, for training, two heads and two memories."""
 
+    image_input = "pixels"
     sentences_of_item: Tensor
 
     def __init__(self, config: Config) -> None:
@@ -141,7 +153,7 @@ class Model(nn.Module):
         """tau, at least 0.01 as in CLIP."""
         return self.log_temperature.exp().clamp(min=0.01)
 
-    def encode_image(self, images: Tensor) -> Tensor:
+    def encode_image(self, images: Tensor | Pyramid) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> (B, D), unit norm."""
         out: Tensor = self.image(images)
         return out
@@ -152,12 +164,11 @@ class Model(nn.Module):
             vectors = by_length(self.text, tokens) if self.training else self.text(tokens)
         return F.normalize(vectors.float(), dim=-1)
 
-    def losses(self, batch: PairBatch, *, use_memory: bool = True) -> dict[str, Tensor]:
+    def losses(self, batch: PairBatch) -> dict[str, Tensor]:
         """Per-sample losses; ``total`` (a scalar) is what training minimises.
 
-        Args:
-            batch: Images, texts and who belongs to whom.
-            use_memory: Contrast against the memories too; they are written in either case.
+        From the share ``memory_from`` of the training on, the batch is contrasted against the memories too; they are
+        written from the start.
         """
         config = self.config
         features = self.image.features(batch.images)
@@ -183,7 +194,7 @@ class Model(nn.Module):
             + config.words_weight * terms["words"].mean()
             + config.translation_weight * terms["translation"].mean()
         )
-        if use_memory:
+        if batch.progress >= config.memory_from:
             sentence_positives = torch.zeros(len(images), config.sentences, dtype=torch.bool, device=images.device)
             sentence_positives.scatter_(1, owned, True)
             item_positives = (self.sentences_of_item.T[:, None] == sentences[:, None]).any(0)
@@ -210,3 +221,11 @@ SMALL = {
     "sentences": 8,
 }
 """Sizes at which the contract tests run in a moment."""
+
+
+def paper_parameters(variant: str = "paper") -> int:
+    """Parameters of the shipped model's two towers."""
+    with torch.device("meta"):
+        model = Model(Config())
+    towers = [model.image, model.text]
+    return sum(p.numel() for tower in towers for p in tower.parameters()) + 1
