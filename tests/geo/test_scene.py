@@ -378,3 +378,17 @@ def test_absent_blocks_of_a_sparse_file_hold_no_data(tmp_path):
     assert info.tile_count == 256
     assert [tile.window for tile in tiles] == [Window(512, 1024, 256, 256)]
     assert (pixels == 77).all()
+
+
+@pytest.mark.parametrize("bands", [1, 3])
+@pytest.mark.parametrize("side", [64, 32, 48])
+def test_tiles_reduced_with_their_strip_equal_tiles_reduced_alone(tmp_path, bands, side):
+    """Sides 64 and 32 are whole reductions of 128, done strip by strip; the last column starts at an odd pixel."""
+    pixels = np.random.default_rng(side).integers(0, 256, (bands, 301, 333), dtype=np.uint8)
+    path = write_raster(tmp_path / "a.tif", pixels)
+    _, squares, tiles = read(path, tile=128, overlap=0.25, side=side)
+    assert len(tiles) == 12  # columns 0, 96, 192, 205; rows 0, 96, 173
+    for tile, square in zip(tiles, squares, strict=True):
+        alone = crop(pixels, tile.window)
+        expected = to_square(alone if bands == 3 else np.repeat(alone, 3, axis=2), side)
+        np.testing.assert_array_equal(square, expected)

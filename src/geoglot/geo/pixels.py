@@ -19,7 +19,7 @@ from geoglot.geo.footprint import Locator, ground_sample_distance, locate
 from geoglot.geo.mask import fill_invalid
 from geoglot.geo.opening import GDAL_SETTINGS, Identified, identify, open_raster
 from geoglot.geo.photo import read_photo
-from geoglot.geo.resample import to_square
+from geoglot.geo.resample import reduced, to_square, whole_factor
 from geoglot.geo.scene import Scene
 from geoglot.geo.source import TILES_PER_BATCH, ReadOptions, SourceInfo, TileBatch
 from geoglot.geo.tiling import Level, plan, single_windows
@@ -92,8 +92,8 @@ def _read_scene(
         progress()
         batch = _Batch()
         for level in levels:
-            for tile, pixels in _tiles_of_level(scene, level, locator, info, progress):
-                batch.add(tile, to_square(pixels, options.side))
+            for tile, square in _tiles_of_level(scene, level, locator, info, options.side, progress):
+                batch.add(tile, square)
                 if batch.is_full:
                     yield batch.take()
         if batch.tiles:
@@ -120,11 +120,11 @@ class _Batch:
 
 
 def _tiles_of_level(
-    scene: Scene, level: Level, locator: Locator | None, info: SourceInfo, progress: Progress
+    scene: Scene, level: Level, locator: Locator | None, info: SourceInfo, side: int, progress: Progress
 ) -> Iterator[tuple[Tile, NDArray[np.uint8]]]:
-    """All tiles of a level that hold data, with their (H, W, 3) pixels at the level's resolution."""
+    """All tiles of a level that hold data, with their pixels as (side, side, 3)."""
     for columns in _column_chunks(scene, level):
-        strip = _Strip(scene, level, left=columns[0], right=columns[-1] + level.tile_width)
+        strip = _Strip(scene, level, left=columns[0], right=columns[-1] + level.tile_width, side=side)
         slab = max(1, _PLACED_AT_ONCE // len(columns))
         for first in range(0, len(level.rows), slab):
             rows = level.rows[first : first + slab]
@@ -134,12 +134,11 @@ def _tiles_of_level(
                 if column == columns[0]:
                     strip.advance(row)
                     progress()
-                pixels = None if strip.is_empty else fill_invalid(*strip.cut(column))
-                if pixels is None:
+                square = None if strip.is_empty else strip.square(column)
+                if square is None:
                     continue
                 placed = placed or _Places(locator, level, slots)
-                tile = placed.tile(number, info)
-                yield tile, pixels if scene.channels == 3 else np.repeat(pixels, 3, axis=2)
+                yield placed.tile(number, info), square
 
 
 class _Places:
@@ -184,8 +183,10 @@ class _Strip:
     All coordinates are level pixels.
     """
 
-    def __init__(self, scene: Scene, level: Level, *, left: int, right: int) -> None:
-        self._scene, self._level = scene, level
+    def __init__(self, scene: Scene, level: Level, *, left: int, right: int, side: int) -> None:
+        self._scene, self._level, self._side = scene, level, side
+        self._factor = whole_factor(level.tile_width, level.tile_height, side)
+        self._reduced: NDArray[np.uint8] | None = None
         self._left, self._width = left, right - left
         self._level_height = level.rows[-1] + level.tile_height
         capacity = min(level.tile_height + scene.aligned_rows, self._level_height)
@@ -196,6 +197,7 @@ class _Strip:
 
     def advance(self, row: int) -> None:
         """Hold the row of tiles that starts at a level row, no higher than the one before."""
+        self._reduced = None
         keep = max(0, self._bottom - row)
         if keep and row > self._top:
             offset = row - self._top
@@ -226,10 +228,27 @@ class _Strip:
             self._valid[position : position + height] = True
             self._any_valid = True
 
-    def cut(self, column: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
-        """The tile that starts at a level column, and where it is valid."""
-        where = (
-            slice(0, self._level.tile_height),
-            slice(column - self._left, column - self._left + self._level.tile_width),
-        )
-        return self._pixels[where], None if self._all_valid else self._valid[where]
+    def square(self, column: int) -> NDArray[np.uint8] | None:
+        """The tile that starts at a level column, as (side, side, 3); ``None`` where it holds hardly any data.
+
+        Where all of the strip is valid and tiles are reduced by a whole factor, the strip is reduced once and the
+        tiles are cut from the result: a pixel where two tiles overlap is not worked on twice.
+        """
+        offset, height, width = column - self._left, self._level.tile_height, self._level.tile_width
+        if self._all_valid and self._factor and offset % self._factor == 0:
+            if self._reduced is None:
+                self._reduced = reduced(self._pixels[:height], self._factor)
+            start = offset // self._factor
+            square = self._reduced[:, start : start + self._side]
+        else:
+            where = slice(0, height), slice(offset, offset + width)
+            pixels = fill_invalid(self._pixels[where], None if self._all_valid else self._valid[where])
+            if pixels is None:
+                return None
+            square = to_square(_in_colour(pixels), self._side)
+        return _in_colour(square)
+
+
+def _in_colour(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(H, W, 1 or 3) -> (H, W, 3)."""
+    return pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)

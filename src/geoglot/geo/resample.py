@@ -43,3 +43,35 @@ def image_to_square(image: Image.Image, side: int) -> NDArray[np.uint8]:
     if image.size != (side, side):
         image = image.resize((side, side), Resampling.BILINEAR, reducing_gap=1.0)
     return np.asarray(image)
+
+
+def whole_factor(width: int, height: int, side: int) -> int | None:
+    """By how much a square picture is reduced where that is a whole number from 2 on; ``None`` elsewhere.
+
+    Example:
+        >>> whole_factor(256, 256, 128), whole_factor(256, 256, 144), whole_factor(256, 200, 128)
+        (2, None, None)
+    """
+    return width // side if width == height and width % side == 0 and width >= 2 * side else None
+
+
+def reduced(pixels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Every ``factor`` x ``factor`` box of pixels as its mean, as :func:`to_square` has it for whole factors.
+
+    Args:
+        pixels: (H, W, 1 or 3) uint8, any strides; H is a multiple of the factor.
+        factor: From 2 on.
+
+    Returns:
+        (H / factor, W // factor, 1 or 3) uint8.
+
+    Example:
+        >>> reduced(np.array([[[1], [2]], [[3], [5]]], np.uint8), 2).tolist()  # 11 / 4 = 2.75
+        [[[3]]]
+    """
+    from PIL import Image
+
+    height, width = pixels.shape[0], pixels.shape[1] // factor * factor
+    planes = pixels[:, :width, 0] if pixels.shape[2] == 1 else pixels[:, :width]
+    means = np.asarray(Image.fromarray(np.ascontiguousarray(planes)).reduce(factor))
+    return means.reshape(height // factor, width // factor, pixels.shape[2])
