@@ -36,7 +36,7 @@ class ClipTwoTower(TwoTower):
         self.visual = VisionTransformer(config)
         self.text = CausalText(config) if config.text == "clip" else MultilingualText(config)
         self.logit_scale = nn.Parameter(torch.tensor(-math.log(config.temperature)))
-        self.register_load_state_dict_pre_hook(_read_open_clip_layout)
+        self.register_load_state_dict_pre_hook(_read_open_clip_layout)  # type: ignore[no-untyped-call]
 
     @property
     def scale(self) -> Tensor:
