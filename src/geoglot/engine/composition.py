@@ -88,6 +88,11 @@ def two_tower(model: nn.Module) -> TwoTower:
     return method
 
 
+def stored_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """What a checkpoint holds: the method's tensors by their own names, a trained backbone's after ``backbone.``."""
+    return {name.removeprefix("method."): tensor for name, tensor in model.state_dict().items()}
+
+
 def is_two_tower(model: nn.Module) -> bool:
     """Whether a model gives a vector per image and per text."""
     return isinstance(model.method if isinstance(model, Composed) else model, TwoTower)
@@ -208,6 +213,8 @@ def fit_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: Path) 
 
 def start_from(model: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
     """Copy the weights that have the same name and shape; returns the names of the model's that had none."""
+    if isinstance(model, Composed):
+        tensors = {name if name.startswith("backbone.") else f"method.{name}": t for name, t in tensors.items()}
     own = model.state_dict()
     fitting = {n: t for n, t in tensors.items() if n in own and own[n].shape == t.shape}
     model.load_state_dict(fitting, strict=False)

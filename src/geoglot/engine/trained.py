@@ -82,7 +82,7 @@ def load_trained(run: Path) -> TrainedRun:
         _fit(method, tensors, run)
     elif recipe.backbone is not None:
         backbone = composition.load_backbone(recipe.backbone, run / composition.CHECKPOINT)
-        _fit(method, checkpoint.without_prefix("method", tensors), run)
+        _fit(method, {n: t for n, t in tensors.items() if not n.startswith("backbone.")}, run)
     else:
         _fit(method, tensors, run)
     model = method if backbone is None else Composed(backbone, method)

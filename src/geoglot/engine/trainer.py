@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from geoglot.core.errors import UsageError
 from geoglot.core.runs import write_json
 from geoglot.engine import checkpoint
-from geoglot.engine.composition import count_trained, training_groups
+from geoglot.engine.composition import count_trained, stored_tensors, training_groups
 from geoglot.engine.optimisers import (
     adversary_parameters,
     build_optimiser,
@@ -210,7 +210,7 @@ class Trainer:
         figures = validate(self.average)
         if figures["score"] > self.best:
             self.best = figures["score"]
-            tensors = without_memory(self.average.state_dict())
+            tensors = without_memory(stored_tensors(self.average))
             checkpoint.save(tensors, self.folder / "checkpoint.safetensors", metadata={"step": str(self.step)})
         return {f"validation_{name}": round(value, 3) for name, value in figures.items()}
 
