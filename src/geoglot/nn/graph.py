@@ -1,11 +1,12 @@
 """Graphs of what an image holds, and convolution on them (Kipf and Welling 2017, as GaLR uses it).
 
-    X <- relu(A X W)      per layer, A the adjacency, X one row per node
+X <- relu(A X W)      per layer, A the adjacency, X one row per node
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +27,7 @@ class GraphConvolutions(nn.Module):
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
-        pairs = zip(widths[:-1], widths[1:], strict=True)
-        self.layers = nn.ModuleList(nn.Linear(inputs, outputs, bias=False) for inputs, outputs in pairs)
+        self.layers = nn.ModuleList(nn.Linear(inputs, outputs, bias=False) for inputs, outputs in pairwise(widths))
 
     def forward(self, nodes: Tensor, adjacency: Tensor) -> Tensor:
         """(B, N, D_0), (B, N, N) -> (B, N, D_last)."""

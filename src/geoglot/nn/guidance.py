@@ -60,7 +60,7 @@ class SoftGuidance(nn.Module):
         return (texts,)
 
     def pairs(self, images: Features, texts: Features) -> Tensor:
-        """u. -> (B, T, D)."""
+        """Texts as the images see them. -> (B, T, D)."""
         return images[0][:, None] * texts[0]
 
 
@@ -83,7 +83,7 @@ class FusionGuidance(nn.Module):
         return tuple(F.linear(texts, layer.weight[:, width:]) for layer in (self.gate, self.value))
 
     def pairs(self, images: Features, texts: Features) -> Tensor:
-        """u. -> (B, T, D)."""
+        """Texts as the images see them. -> (B, T, D)."""
         return torch.sigmoid(images[0][:, None] + texts[0]) * (images[1][:, None] + texts[1])
 
 
@@ -104,7 +104,7 @@ class SimilarityGuidance(nn.Module):
         return (self.text(texts),)
 
     def pairs(self, images: Features, texts: Features) -> Tensor:
-        """u. -> (B, T, D)."""
+        """Texts as the images see them. -> (B, T, D)."""
         return torch.sigmoid(images[0][:, None] * texts[0]) * texts[0]
 
 

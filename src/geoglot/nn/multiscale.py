@@ -1,9 +1,9 @@
 """Multi-scale salience: fine and coarse maps agree on where an image is worth looking at (Yuan et al. 2022, AMFMN).
 
-    l = conv3x3 (stride 4) [f1; up f2]      h = conv1x1 [f3; up f4]
-    x = [l; h] + mean over channels of [f3; up f4]
-    m = sigmoid(W_m flatten(value(x) * sigmoid(gate(x))))
-    v = m * (W_v mean over cells of f4)
+l = conv3x3 (stride 4) [f1; up f2]      h = conv1x1 [f3; up f4]
+x = [l; h] + mean over channels of [f3; up f4]
+m = sigmoid(W_m flatten(value(x) * sigmoid(gate(x))))
+v = m * (W_v mean over cells of f4)
 """
 
 from __future__ import annotations
