@@ -291,7 +291,7 @@ def resized_positions(positions: Tensor, side: int, rows: int, columns: int) -> 
 def _grid(features: Tensor) -> tuple[int, int]:
     with warnings.catch_warnings():
         # An exported network has one image size: that its trace keeps these two numbers is meant.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore")
         return int(features.shape[2]), int(features.shape[3])
 
 

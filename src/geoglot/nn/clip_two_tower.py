@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from geoglot.nn.batch import PairBatch
 from geoglot.nn.clip import Adapter, CausalText, ClipConfig, VisionTransformer
 from geoglot.nn.clip_losses import paired_contrast
-from geoglot.nn.two_tower import Pyramid, TwoTower, batch_images
+from geoglot.nn.two_tower import ImageInput, Pyramid, TwoTower, batch_images
 from geoglot.nn.xlm_roberta import MultilingualText
 
 LARGEST_SCALE = math.log(100)
@@ -32,7 +32,7 @@ class ClipTwoTower(TwoTower):
         added_parameters: Prefixes of parameters that published weights do not have.
     """
 
-    image_input = "pixels"
+    image_input: ImageInput = "pixels"
     added_parameters: tuple[str, ...] = ()
 
     def __init__(self, config: ClipConfig) -> None:
