@@ -165,6 +165,7 @@ def test_identical_words_and_regions_score_highest() -> None:
         assert int(scores[:, 3].argmax()) == 0
 
 
+@torch.no_grad()
 @pytest.mark.parametrize(("variant", "axis"), [("t2i", 2), ("i2t", 1)])
 def test_word_region_attention_explains_the_score(variant: str, axis: int) -> None:
     scorer = model(variant=variant)
