@@ -91,11 +91,11 @@ class ClipConfig:
 
 SAME_START: Mapping[str, Any] = {
     "vision": "cells",
-    "vision_width": 256,
+    "vision_width": 128,
     "vision_layers": 1,
     "vision_heads": 4,
     "text_width": 256,
-    "text_layers": 2,
+    "text_layers": 1,
     "text_heads": 4,
     "max_length": 32,
     "dimension": 256,

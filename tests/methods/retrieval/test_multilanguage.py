@@ -174,6 +174,19 @@ def test_other_sides_interpolate_the_positions() -> None:
     assert grown[1:].mean() == pytest.approx(2.5)
 
 
+@pytest.mark.parametrize("gap_over", ["valid", "all77"])
+def test_a_large_batch_in_training_has_the_vectors_of_evaluation(gap_over: str) -> None:
+    """Training encodes texts of like length together; a 0 inside a text, CLIP's "!", does not cut it."""
+    model = small(gap_over=gap_over)
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randint(1, 40, (96, 8), generator=generator)
+    lengths = torch.randint(0, 9, (96, 1), generator=generator)
+    tokens[torch.arange(8) >= lengths] = 0
+    tokens[5] = torch.tensor([7, 0, 9, 0, 0, 0, 0, 0])
+    with torch.no_grad():
+        assert torch.allclose(model.train().encode_text(tokens), model.eval().encode_text(tokens), atol=1e-5)
+
+
 def test_sizes_that_cannot_be_are_refused() -> None:
     with pytest.raises(UsageError, match="text_width 24"):
         small(text_width=24)

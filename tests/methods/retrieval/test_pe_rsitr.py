@@ -96,7 +96,9 @@ def test_a_run_of_the_multilanguage_transformer_is_its_start() -> None:
     changes = {"channels": (8, 12, 16, 24), "vocabulary": 40}
     torch.manual_seed(1)
     run = multilanguage.Model(multilanguage.Config(**{**multilanguage.LEADERBOARD, **changes}))
-    model = Model(Config(**{**pe_rsitr.LEADERBOARD, **changes}))
+    method, sizes = pe_rsitr.LEADERBOARD_AFTER
+    assert method == "multilanguage"
+    model = Model(Config(**{**sizes, **changes}))
     left = composition.start_from(model, run.state_dict())
     assert left
     assert all(name.startswith("adapter.") for name in left)
