@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +195,11 @@ def test_convolutional_models_of_open_clip_are_refused() -> None:
         pretrained.sizes_of_open_clip(config, subject="RN50")
     with pytest.raises(DataError, match="timm_model_name"):
         pretrained.sizes_of_open_clip({**config, "vision_cfg": {"timm_model_name": "x"}}, subject="x")
+
+
+def test_a_name_without_open_clip_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    for name in ("openai", "remoteclip", "ViT-L-14:openai"):
+        with pytest.raises(UsageError, match="open_clip, which is not installed") as caught:
+            pretrained.read(name)
+        assert "safetensors" in caught.value.remedy
