@@ -23,6 +23,8 @@ COMMANDS = [
     "export",
     "index",
     "info",
+    "leaderboard",
+    "methods",
     "models",
     "remove",
     "search",
