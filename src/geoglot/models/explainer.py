@@ -1,0 +1,205 @@
+"""Why a model gives a picture and a text their score: what every explanation asks of a model, and occlusion.
+
+Occlusion needs nothing but scores, so it explains any model: parts of the picture are hidden one after the other, words
+are left out one after the other, and what the score loses is how much the part or the word mattered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoglot.models.encoder import Encoder
+
+How = Literal["occlusion", "rollout", "attention"]
+HOWS: Final[tuple[How, ...]] = ("occlusion", "rollout", "attention")
+
+WINDOWS_ACROSS: Final = 6
+"""Positions of the hidden window along a side: 36 in all, a second of work on one core."""
+WINDOW_SHARE: Final = 1 / 3
+"""Side of the hidden window as a share of the picture's side."""
+
+Scores = Callable[[NDArray[np.uint8], Sequence[str]], NDArray[np.float32]]
+"""(N, S, S, 3) uint8 pictures and T texts -> (N, T), higher is better."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Finding:
+    """What matters for one score.
+
+    Attributes:
+        heat: (G, G) float32, at least 0: how much each place speaks for the text, in the unit of the way.
+        weights: (W,) float32: how much each word matters, in the unit of the way; occlusion's may be negative, which
+            means that the score rises without the word.
+        score: Of the whole picture with the whole text.
+        word_heat: (W, G, G) float32, where each word looks; ``None`` where the way does not tell.
+    """
+
+    heat: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    score: float
+    word_heat: NDArray[np.float32] | None = None
+
+
+class Explainer(Protocol):
+    """A model that can be looked into."""
+
+    @property
+    def id(self) -> str:
+        """Name and version."""
+
+    @property
+    def side(self) -> int:
+        """Input side in pixels."""
+
+    @property
+    def ways(self) -> tuple[How, ...]:
+        """What it offers, the best first."""
+
+    def scores(self, pixels: NDArray[np.uint8], texts: Sequence[str]) -> NDArray[np.float32]:
+        """(N, side, side, 3) uint8 and T texts -> (N, T)."""
+
+    def find(self, how: How, pixels: NDArray[np.uint8], words: Sequence[str]) -> Finding:
+        """Explain one picture, (side, side, 3) uint8, and one text, by one of ``ways``."""
+
+
+def by_occlusion(scores: Scores, pixels: NDArray[np.uint8], words: Sequence[str]) -> Finding:
+    """Hide a sliding window and show it alone, drop word by word: what the score loses is what they matter.
+
+    The heat of a window is the mean of two differences: the score that is lost when the window is hidden, and the score
+    that it has alone above that of a picture with everything hidden.
+
+    Args:
+        scores: The model.
+        pixels: (S, S, 3) uint8.
+        words: At least one.
+
+    Returns:
+        Heat on the model's grid of pixels, (S, S), and weights, both in the unit of the score.
+
+    Example:
+        A model whose score is the brightness of the upper left corner, for the word "bright" only:
+
+        >>> def scores(pixels, texts):
+        ...     corner = pixels[:, :4, :4].mean((1, 2, 3)) / 255
+        ...     return np.outer(corner, ["bright" in text for text in texts]).astype(np.float32)
+        >>> picture = np.zeros((12, 12, 3), np.uint8)
+        >>> picture[:4, :4] = 255
+        >>> found = by_occlusion(scores, picture, ["a", "bright", "roof"])
+        >>> found.weights.tolist(), bool(found.heat[:2, :2].min() > 2 * found.heat[6:, 6:].max())
+        ([0.0, 1.0, 0.0], True)
+    """
+    masks = sliding_windows(len(pixels))
+    nothing = np.ones((1, *masks.shape[1:]), bool)
+    views = hidden(pixels, np.concatenate([~nothing, nothing, masks, ~masks]))
+    of_pictures = scores(views, [" ".join(words)])[:, 0].astype(np.float64)
+    whole, empty, without, alone = np.split(of_pictures, [1, 2, 2 + len(masks)])
+    shorter = [
+        " ".join(word for other, word in enumerate(words) if other != left_out) for left_out in range(len(words))
+    ]
+    of_texts = scores(pixels[None], shorter)[0]
+    heat = spread(((whole - without) + (alone - empty)) / 2, masks)
+    return Finding(heat=np.maximum(heat, 0), weights=(whole - of_texts).astype(np.float32), score=float(whole[0]))
+
+
+def sliding_windows(side: int, *, across: int = WINDOWS_ACROSS, share: float = WINDOW_SHARE) -> NDArray[np.bool_]:
+    """Square windows on an even grid, the outer ones flush with the edges.
+
+    Returns:
+        bool (across squared, side, side), rows of windows first.
+
+    Example:
+        >>> sliding_windows(4, across=3, share=0.5)[1].astype(int).tolist()
+        [[0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
+    """
+    size = max(1, round(share * side))
+    starts = np.round(np.linspace(0, side - size, across)).astype(int)
+    position = np.arange(side)
+    along = (position >= starts[:, None]) & (position < starts[:, None] + size)
+    windows: NDArray[np.bool_] = (along[:, None, :, None] & along[None, :, None, :]).reshape(-1, side, side)
+    return windows
+
+
+def hidden(pixels: NDArray[np.uint8], masks: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The picture with each mask's part painted in the picture's mean colour. (S, S, 3), (K, S, S) -> (K, S, S, 3).
+
+    Example:
+        >>> picture = np.array([[[0, 0, 0], [100, 10, 50]]], np.uint8)
+        >>> hidden(picture, np.array([[[True, False]]])).tolist()
+        [[[[50, 5, 25], [100, 10, 50]]]]
+    """
+    colour = np.round(pixels.mean((0, 1))).astype(np.uint8)
+    return np.where(masks[..., None], colour, pixels)
+
+
+def spread(values: NDArray[np.float64], masks: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Values of windows as a smooth map: at every place the mean over the windows, the nearer their middle the more.
+
+    A window's weight falls from its middle with a Gaussian of half its side, so the map has no steps where windows end.
+
+    Args:
+        values: (K,), one per window.
+        masks: (K, S, S) bool, square windows.
+
+    Returns:
+        (S, S) float32, between the lowest and the highest value.
+
+    Example:
+        >>> masks = np.array([[[True, False, False]], [[False, False, True]]])
+        >>> spread(np.array([1.0, 3.0]), masks).round(2).tolist()  # the middle one is as far from both
+        [[1.0, 2.0, 3.0]]
+    """
+    _, height, width = masks.shape
+    rows, columns = masks.any(2).astype(np.float64), masks.any(1).astype(np.float64)
+    weights = np.einsum("ki,kj->kij", _bell(rows, height), _bell(columns, width))
+    total = np.einsum("k,kij->ij", values, weights)
+    smooth: NDArray[np.float32] = (total / weights.sum(0)).astype(np.float32)
+    return smooth
+
+
+def _bell(along: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """(K, length) marks of an interval each -> a bell over the whole length round the interval's middle."""
+    position = np.arange(length)
+    middle = (along @ position / along.sum(1))[:, None]
+    half = np.maximum(along.sum(1)[:, None] / 2, 0.25) / 1.5
+    bell: NDArray[np.float64] = np.exp(-0.5 * ((position - middle) / half) ** 2) + 1e-12
+    return bell
+
+
+@dataclass(frozen=True)
+class BundleExplainer:
+    """A bundle, explained by what its score loses.
+
+    Attributes:
+        bundle: Two towers that share one sphere.
+    """
+
+    bundle: Encoder
+
+    @property
+    def id(self) -> str:
+        """Name and version of the bundle."""
+        return self.bundle.id
+
+    @property
+    def side(self) -> int:
+        """Input side in pixels."""
+        return self.bundle.side
+
+    @property
+    def ways(self) -> tuple[How, ...]:
+        """Occlusion only: networks in a bundle give vectors and nothing else."""
+        return ("occlusion",)
+
+    def scores(self, pixels: NDArray[np.uint8], texts: Sequence[str]) -> NDArray[np.float32]:
+        """Cosines. (N, side, side, 3) uint8 and T texts -> (N, T)."""
+        cosines: NDArray[np.float32] = self.bundle.encode_images(pixels) @ self.bundle.encode_texts(texts).T
+        return cosines
+
+    def find(self, how: How, pixels: NDArray[np.uint8], words: Sequence[str]) -> Finding:
+        """Explain one picture and one text."""
+        return by_occlusion(self.scores, pixels, words)
