@@ -43,7 +43,7 @@ class Explanation:
         score: Of the picture with the text; cosine similarity for a model of two towers.
         band: How sure a search was of this hit, where the explanation belongs to one.
         words: The words, in reading order.
-        weights: One per word. By occlusion: the score that is lost without the word (negative: it rises). By rollout
+        weights: One per word. By occlusion: how far the score falls when the word goes (negative: it rises). By rollout
             and attention: shares that sum to one.
         heat: (H, W) float32 in [0, 1], on the pixels of ``picture``: 1 is the hottest place, 0 the half of the picture
             that matters least.

@@ -21,30 +21,30 @@ _SPEAKS_AGAINST: Final[Colour] = (98, 142, 190)
 
 SAID: Final[dict[str, dict[str, str]]] = {
     "en": {
-        "occlusion": "The heat and the words' numbers: score lost when the place or the word is hidden",
-        "rollout": "The heat and the words' numbers: share of attention, through all layers",
-        "attention": "The heat and the words' numbers: share of the words' attention to regions",
+        "occlusion": "Heat and numbers: how much of the score hangs on the place, on the word",
+        "rollout": "Heat and numbers: share of the attention, through the last layers",
+        "attention": "Heat and numbers: share of the words' attention to regions",
         "peak": "hottest place: {peak}",
         "nothing": "no place speaks for the text",
     },
     "fr": {
-        "occlusion": "La chaleur et les nombres des mots : score perdu quand le lieu ou le mot est caché",
-        "rollout": "La chaleur et les nombres des mots : part de l’attention, à travers les couches",
-        "attention": "La chaleur et les nombres des mots : part de l’attention des mots aux régions",
+        "occlusion": "Chaleur et nombres : la part du score qui tient au lieu, au mot",
+        "rollout": "Chaleur et nombres : part de l’attention, à travers les dernières couches",
+        "attention": "Chaleur et nombres : part de l’attention des mots aux régions",
         "peak": "lieu le plus chaud : {peak}",
         "nothing": "aucun lieu ne répond au texte",
     },
     "it": {
-        "occlusion": "Il calore e i numeri delle parole: punteggio perso quando il luogo o la parola è nascosta",
-        "rollout": "Il calore e i numeri delle parole: quota di attenzione, attraverso gli strati",
-        "attention": "Il calore e i numeri delle parole: quota di attenzione delle parole alle regioni",
+        "occlusion": "Calore e numeri: quanto del punteggio dipende dal luogo, dalla parola",
+        "rollout": "Calore e numeri: quota dell’attenzione, attraverso gli ultimi strati",
+        "attention": "Calore e numeri: quota dell’attenzione delle parole alle regioni",
         "peak": "luogo più caldo: {peak}",
         "nothing": "nessun luogo risponde al testo",
     },
     "ar": {
-        "occlusion": "الحرارة وأرقام الكلمات: ما تفقده درجة التشابه عند إخفاء المكان أو الكلمة",
-        "rollout": "الحرارة وأرقام الكلمات: نصيبها من الانتباه عبر الطبقات",
-        "attention": "الحرارة وأرقام الكلمات: نصيبها من انتباه الكلمات إلى المناطق",
+        "occlusion": "الحرارة والأرقام: كم من درجة التشابه يتوقف على المكان وعلى الكلمة",
+        "rollout": "الحرارة والأرقام: النصيب من الانتباه عبر الطبقات الأخيرة",
+        "attention": "الحرارة والأرقام: النصيب من انتباه الكلمات إلى المناطق",
         "peak": "أكثر الأماكن حرارة: {peak}",
         "nothing": "لا مكان يوافق النص",
     },
@@ -79,12 +79,14 @@ def sheet(explanation: Explanation) -> Canvas:
     used = width if wide else 2 * width + _GAP
     x = canvas.margin + (canvas.inner - used) // 2
     canvas.need(2 * height + _GAP if wide else height)
-    canvas.picture(explanation.picture, x, canvas.y)
     if wide:
+        canvas.picture(explanation.picture, x, canvas.y)
         canvas.y += height + _GAP
         canvas.picture(heated, x, canvas.y)
     else:
-        canvas.picture(heated, x + width + _GAP, canvas.y)
+        first, second = (heated, explanation.picture) if turned else (explanation.picture, heated)
+        canvas.picture(first, x, canvas.y)
+        canvas.picture(second, x + width + _GAP, canvas.y)
     canvas.y += height + 14
     _legend(canvas, explanation, turned=turned)
     canvas.space(18)
@@ -118,15 +120,14 @@ def peak_text(explanation: Explanation) -> str:
     """What the hottest colour stands for, in words."""
     if not explanation.peak > 0:
         return said(explanation)["nothing"]
-    sign = "−" if explanation.how == "occlusion" else ""
-    return said(explanation)["peak"].format(peak=f"{sign}{explanation.peak:.3f}")
+    return said(explanation)["peak"].format(peak=f"{explanation.peak:.3f}")
 
 
 def weight_text(explanation: Explanation, weight: float) -> str:
-    """A word's weight for people: what the score loses, or a share in percent."""
+    """A word's weight for people: how much of the score hangs on it, or a share in percent."""
     if explanation.how != "occlusion":
         return f"{100 * weight:.0f} %"
-    return "0.00" if abs(weight) < 0.005 else f"{'+' if weight < 0 else '−'}{abs(weight):.2f}"
+    return "0.00" if abs(weight) < 0.005 else f"{'−' if weight < 0 else '+'}{abs(weight):.2f}"
 
 
 def chips(explanation: Explanation) -> list[Chip]:
