@@ -135,3 +135,19 @@ def _check(info: SourceInfo, window: Window | None, path: Path, *, photo_expecte
     elif window.column >= info.width or window.row >= info.height:
         cause = f"lies outside of {path}, which has {info.width} x {info.height} pixels"
         raise UsageError(f"window={','.join(map(str, window))}", cause=cause, remedy="give a window inside")
+
+
+def only_picture(path: Path, *, side: int) -> NDArray[np.uint8]:
+    """A picture as the model sees it, a scene squeezed into one square. -> (side, side, 3) uint8.
+
+    Raises:
+        SourceError: It cannot be read, or holds nothing.
+        UsageError: It is not there.
+    """
+    from geoglot.api.archive import existing_paths
+
+    existing_paths(path)
+    everything = Window(0, 0, 1 << 31, 1 << 31)
+    for _, batch in _read(path, side, window=everything, bands=None, kind="photo"):
+        return batch.pixels[0]
+    raise SourceError(path, cause="holds no picture", remedy="choose one that is not empty", stage="decode")
