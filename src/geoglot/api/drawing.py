@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from geoglot.api.fonts import Style, font_for, text_width
+from geoglot.api.fonts import Style, fitted, text_width
 from geoglot.api.printable import printable
 from geoglot.api.query import text_direction
 from geoglot.core.errors import UsageError
-from geoglot.text.arabic import for_display
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -131,9 +130,9 @@ class Canvas:
 
         draw = ImageDraw.Draw(self.image)
         for word in in_order(words, right_to_left=right_to_left):
-            font = font_for(word, size, style)
-            draw.text((x, y + round(1.02 * size)), for_display(word), font=font, fill=colour, anchor="ls")
-            x += text_width(word, font) + _gap(size)
+            font, glyphs = fitted(word, size, style)
+            draw.text((x, y + round(1.02 * size)), glyphs, font=font, fill=colour, anchor="ls")
+            x += round(font.getlength(glyphs)) + _gap(size)
 
     def picture(self, pixels: NDArray[np.uint8], x: int, y: int, *, radius: int = 10) -> None:
         """A picture with round corners at x, y."""
@@ -152,8 +151,7 @@ class Canvas:
         small = round(0.62 * size)
         x = 0
         for chip in chips:
-            font, number_font = font_for(chip.text, size), font_for(chip.number, small)
-            text, number = text_width(chip.text, font), text_width(chip.number, number_font)
+            text, number = text_width(chip.text, size), text_width(chip.number, small)
             between = round(0.4 * size) if chip.number else 0
             width = min(self.inner, 2 * pad + text + between + number)
             if x and x + width > self.inner:
@@ -219,7 +217,7 @@ def broken(text: str, size: int, style: Style, width: int, *, most_lines: int) -
 
 def line_width(words: Sequence[str], size: int, style: Style) -> int:
     """Width of a line in pixels."""
-    return sum(text_width(w, font_for(w, size, style)) for w in words) + _gap(size) * max(0, len(words) - 1)
+    return sum(text_width(word, size, style) for word in words) + _gap(size) * max(0, len(words) - 1)
 
 
 def in_order(words: Sequence[str], *, right_to_left: bool) -> list[str]:
@@ -241,7 +239,7 @@ def in_order(words: Sequence[str], *, right_to_left: bool) -> list[str]:
 
 
 def _shortened(word: str, size: int, style: Style, width: int) -> str:
-    while len(word) > 4 and text_width(word, font_for(word, size, style)) > width:
+    while len(word) > 4 and text_width(word, size, style) > width:
         word = word[: len(word) * 3 // 4] + "..."
     return word
 

@@ -153,15 +153,18 @@ def explain(
         >>> found.words, found.how, found.heat.shape == found.picture.shape[:2]
         (('blue', 'sea'), 'occlusion', True)
     """
-    from geoglot.api.explain_source import best_tile, shown
+    from geoglot.api.archive import existing_paths
+    from geoglot.api.explain_source import SHOWN_SIDE, best_tile, opened, shown
     from geoglot.text.language import detect
 
     words = split_words(text)
+    [path] = existing_paths(image)
     explainer = load_explainer(model, run)
     way = choose_way(explainer, how)
-    tile = best_tile(Path(image), text=" ".join(words), explainer=explainer, window=window, bands=bands)
-    finding = explainer.find(way, tile.pixels, words)
-    picture = shown(tile, bands=bands)
+    with opened(explainer.side, bands) as for_model, opened(SHOWN_SIDE, bands) as for_eyes:
+        tile = best_tile(for_model, path, text=" ".join(words), explainer=explainer, window=window)
+        finding = explainer.find(way, tile.pixels, words)
+        picture = shown(for_eyes, tile)
     heat, peak = _scaled(finding.heat, picture.shape[:2])
     return Explanation(
         source=str(image),

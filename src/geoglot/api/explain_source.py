@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from geoglot.geo.decoder import Decoder
     from geoglot.geo.source import SourceInfo, TileBatch
     from geoglot.models.explainer import Explainer
 
@@ -42,25 +43,29 @@ class Seen:
     pixels: NDArray[np.uint8]
 
 
+def opened(side: int, bands: Sequence[int] | None = None) -> Decoder:
+    """A decoder that makes squares of that side. Its child process starts at once, so start early what is needed."""
+    from geoglot.geo.decoder import Decoder, ReadOptions
+
+    return Decoder(ReadOptions(side=side, bands=None if bands is None else tuple(bands)))
+
+
 def best_tile(
+    decoder: Decoder,
     path: Path,
     *,
     text: str,
     explainer: Explainer,
     window: Window | Sequence[int] | None = None,
-    bands: Sequence[int] | None = None,
 ) -> Seen:
     """The tile of a source that answers a text best: a photo is one tile, a window is one too.
 
     Raises:
         SourceError: The file cannot be read, or holds nothing.
-        UsageError: It is not there, the window misses it, or it has too many tiles to look at each.
+        UsageError: The window misses it, or it has too many tiles to look at each.
     """
-    from geoglot.api.archive import existing_paths
-
-    existing_paths(path)
     best: tuple[float, Seen] | None = None
-    for info, batch in _read(path, explainer.side, window=as_window(window), bands=bands):
+    for info, batch in _read(decoder, path, window=as_window(window)):
         scores = explainer.scores(batch.pixels, [text])[:, 0]
         number = int(scores.argmax())
         if best is None or scores[number] > best[0]:
@@ -72,12 +77,12 @@ def best_tile(
     return best[1]
 
 
-def shown(tile: Seen, *, bands: Sequence[int] | None = None) -> NDArray[np.uint8]:
+def shown(decoder: Decoder, tile: Seen) -> NDArray[np.uint8]:
     """The tile for eyes: (H, W, 3) uint8 in its own proportions, the longer side :data:`SHOWN_SIDE`."""
     import numpy as np
     from PIL import Image
 
-    batches = [part for _, part in _read(tile.path, SHOWN_SIDE, window=tile.window, bands=bands, kind=tile.kind)]
+    batches = [part for _, part in _read(decoder, tile.path, window=tile.window, kind=tile.kind)]
     longest = max(tile.window.width, tile.window.height)
     size = [max(8, round(SHOWN_SIDE * length / longest)) for length in (tile.window.width, tile.window.height)]
     image = Image.fromarray(batches[0].pixels[0])
@@ -103,25 +108,21 @@ def as_window(given: Window | Sequence[int] | None) -> Window | None:
     return Window(*numbers)
 
 
-def _read(
-    path: Path, side: int, *, window: Window | None, bands: Sequence[int] | None, kind: str = ""
-) -> list[tuple[SourceInfo, TileBatch]]:
+def _read(decoder: Decoder, path: Path, *, window: Window | None, kind: str = "") -> list[tuple[SourceInfo, TileBatch]]:
     """What a source is, with each batch of its tiles, or with the one tile of a window."""
-    from geoglot.geo.decoder import Cut, Decoder, ReadOptions, SourceInfo, TileBatch
+    from geoglot.geo.decoder import Cut, SourceInfo, TileBatch
 
-    options = ReadOptions(side=side, bands=None if bands is None else tuple(bands))
     asked = path if window is None else Cut(path=path, windows=(window,))
     found: list[tuple[SourceInfo, TileBatch]] = []
     info: SourceInfo | None = None
-    with Decoder(options) as decoder:
-        for _, part in decoder.read_many([asked]):
-            if isinstance(part, SourceError):
-                raise part
-            if isinstance(part, SourceInfo):
-                info = part
-                _check(info, window, path, photo_expected=kind == "photo")
-            elif isinstance(part, TileBatch) and info is not None:
-                found.append((info, part))
+    for _, part in decoder.read_many([asked]):
+        if isinstance(part, SourceError):
+            raise part
+        if isinstance(part, SourceInfo):
+            info = part
+            _check(info, window, path, photo_expected=kind == "photo")
+        elif isinstance(part, TileBatch) and info is not None:
+            found.append((info, part))
     return found
 
 
@@ -148,6 +149,7 @@ def only_picture(path: Path, *, side: int) -> NDArray[np.uint8]:
 
     existing_paths(path)
     everything = Window(0, 0, 1 << 31, 1 << 31)
-    for _, batch in _read(path, side, window=everything, bands=None, kind="photo"):
-        return batch.pixels[0]
+    with opened(side) as decoder:
+        for _, batch in _read(decoder, path, window=everything, kind="photo"):
+            return batch.pixels[0]
     raise SourceError(path, cause="holds no picture", remedy="choose one that is not empty", stage="decode")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -53,40 +53,57 @@ _FILES: Final[dict[Style, tuple[str, ...]]] = {
     ),
 }
 _NO_GLYPH = "\U0010ffff"
+_BLANK: Final = frozenset(" \u00a0\u200f\u200e")
 
 
-def font_for(text: str, size: int, style: Style = "regular") -> FreeTypeFont:
-    """The first font of the machine that has every letter of a text.
+_PLAINER: Final = str.maketrans({"−": "-", "·": "-", "×": "x", "’": "'", "–": "-", "\u00a0": " "})
+"""Signs that a Latin-only font may lack, and what people write instead."""
+
+
+def fitted(text: str, size: int, style: Style = "regular") -> tuple[FreeTypeFont, str]:
+    """The first font of the machine that has every letter of a text, and the text as its glyphs stand.
 
     Args:
         text: As people write it.
         size: Pixels.
         style: ``bold`` falls back to ``regular``.
 
+    Returns:
+        The font, and what to draw with it from left to right.
+
     Raises:
         UsageError: No font has them all.
 
     Example:
-        >>> font_for("airport", 20).size
-        20
+        >>> font, glyphs = fitted("airport", 20)
+        >>> font.size, glyphs
+        (20, 'airport')
     """
-    glyphs = frozenset(for_display(text)) - frozenset(" \u00a0\u200f\u200e")
+    path, glyphs = _chosen(text, style)
+    return _load(path, size), glyphs
+
+
+def text_width(text: str, size: int, style: Style = "regular") -> int:
+    """Width of a text in pixels."""
+    font, glyphs = fitted(text, size, style)
+    return round(font.getlength(glyphs))
+
+
+@lru_cache(4096)
+def _chosen(text: str, style: Style) -> tuple[str, str]:
     styles: tuple[Style, ...] = (style, "regular") if style == "bold" else ("regular",)
-    for each in styles:
-        for path in _font_files(each):
-            if glyphs <= _covered(path, glyphs):
-                return _load(path, size)
-    missing = "".join(sorted(glyphs))[:20]
+    for written in (text, text.translate(_PLAINER)):
+        glyphs = for_display(written)
+        needed = frozenset(glyphs) - _BLANK
+        for each in styles:
+            for path in _font_files(each):
+                if needed <= _covered(path, needed):
+                    return path, glyphs
     raise UsageError(
         text,
-        cause=f"has letters that no font on this machine can draw ({missing})",
+        cause="has letters that no font on this machine can draw",
         remedy="write a page instead (-o FILE.html), or install a font that has them, such as DejaVu Sans",
     )
-
-
-def text_width(text: str, font: FreeTypeFont) -> int:
-    """Width of a text in pixels, once it is made ready for display."""
-    return round(font.getlength(for_display(text)))
 
 
 @cache

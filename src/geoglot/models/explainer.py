@@ -6,8 +6,10 @@ are left out one after the other, and what the score loses is how much the part 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Final, Literal, Protocol
 
 import numpy as np
@@ -112,9 +114,8 @@ def word_weights(
 ) -> NDArray[np.float32]:
     """How far the score falls, on average, when a word goes while others are gone already.
 
-    Words are left out one after the other until a quarter is left, in several random orders and each order also
-    backwards. Leaving out each word alone would tell too little: of two words that say the same, both would count for
-    nothing.
+    Words are left out one after the other until a quarter is left, in all orders or, from five words on, in random
+    ones. To leave out each word alone would tell too little: of two that say the same, both would count for nothing.
 
     Args:
         scores: Scores of texts with the picture, (T,).
@@ -131,9 +132,7 @@ def word_weights(
     """
     count = len(words)
     steps = max(1, min(count - 1, round(LEFT_OUT * count)))
-    generator = np.random.default_rng(seed)
-    forward = [generator.permutation(count) for _ in range(max(1, MOST_TEXTS // (2 * steps)))]
-    orders = [order for one in forward for order in (one, one[::-1])]
+    orders = _orders(count, at_most=2 * max(1, MOST_TEXTS // (2 * steps)), seed=seed)
     texts = [_without(words, order[:gone]) for order in orders for gone in range(steps + 1)]
     distinct = list(dict.fromkeys(texts))
     score_of = dict(zip(distinct, np.asarray(scores(distinct), np.float64), strict=True))
@@ -144,6 +143,15 @@ def word_weights(
         times[order[:steps]] += 1
     weights: NDArray[np.float32] = (falls / times).astype(np.float32)
     return weights
+
+
+def _orders(count: int, *, at_most: int, seed: int) -> list[NDArray[np.int64]]:
+    """All orders of a few words, else random ones, each also backwards: so every word goes at least once."""
+    if math.factorial(min(count, 8)) <= at_most:
+        return [np.array(order) for order in permutations(range(count))]
+    generator = np.random.default_rng(seed)
+    forward = [generator.permutation(count) for _ in range(at_most // 2)]
+    return [order for one in forward for order in (one, one[::-1])]
 
 
 def _without(words: Sequence[str], gone: NDArray[np.int64]) -> str:
