@@ -130,7 +130,7 @@ def token_spans(tokenizer: AnyTokenizer, words: Sequence[str]) -> tuple[NDArray[
     """The tokens of a text, and which of them each word became.
 
     Works for every tokenizer that splits at spaces first: a word has as many tokens in a sentence as by itself. Markers
-    round a text are counted by writing a word twice.
+    round a text are counted by writing the shortest word twice.
 
     Returns:
         int64 (1, L), and per word the first position and the one after the last; a word cut off by the longest length
@@ -138,7 +138,8 @@ def token_spans(tokenizer: AnyTokenizer, words: Sequence[str]) -> tuple[NDArray[
     """
     tokens = tokenizer.encode([" ".join(words)])
     length = int((tokens[0] != 0).sum())
-    twice = tokenizer.encode([words[0], f"{words[0]} {words[0]}"])
+    shortest = min(words, key=len)
+    twice = tokenizer.encode([shortest, f"{shortest} {shortest}"])
     once, both = (int(count) for count in (twice != 0).sum(1))
     markers = max(0, 2 * once - both)
     position, end = (1 if markers else 0), length - (1 if markers > 1 else 0)
