@@ -241,8 +241,8 @@ def _scaled(heat: NDArray[np.float32], shape: tuple[int, ...]) -> tuple[NDArray[
 
     peak, middle = float(heat.max()), float(np.median(heat))
     span = peak - middle
-    lifted = (heat - middle).clip(0, None) / span if span > FLAT * max(peak, FLAT) else np.zeros_like(heat)
-    return _resized(lifted, shape), max(peak, 0.0)
+    lifted = (heat - middle).clip(0, None) / span if span > FLAT * max(peak, FLAT) else 0 * heat
+    return _resized(lifted.astype(np.float32), shape), max(peak, 0.0)
 
 
 def _word_heat(finding: Finding, shape: tuple[int, ...]) -> NDArray[np.float32] | None:

@@ -151,5 +151,6 @@ def only_picture(path: Path, *, side: int) -> NDArray[np.uint8]:
     everything = Window(0, 0, 1 << 31, 1 << 31)
     with opened(side) as decoder:
         for _, batch in _read(decoder, path, window=everything, kind="photo"):
-            return batch.pixels[0]
+            pixels: NDArray[np.uint8] = batch.pixels[0]
+            return pixels
     raise SourceError(path, cause="holds no picture", remedy="choose one that is not empty", stage="decode")

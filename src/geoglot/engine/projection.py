@@ -5,6 +5,7 @@ van der Maaten and Hinton, Visualizing Data using t-SNE, JMLR 2008, as scikit-le
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,8 +154,7 @@ def tsne(vectors: NDArray[np.float32], *, seed: int = 0) -> NDArray[np.float32]:
 
 def _tsne() -> Any:
     try:
-        from sklearn.manifold import TSNE
+        return importlib.import_module("sklearn.manifold").TSNE
     except ImportError as error:
         remedy = 'pip install "geoglot[train]"'
         raise GeoglotError("scikit-learn", cause="is not installed; t-SNE needs it", remedy=remedy) from error
-    return TSNE

@@ -207,18 +207,19 @@ def spread(values: NDArray[np.float64], masks: NDArray[np.bool_]) -> NDArray[np.
         [[1.0, 2.0, 3.0]]
     """
     _, height, width = masks.shape
-    rows, columns = masks.any(2).astype(np.float64), masks.any(1).astype(np.float64)
-    weights = np.einsum("ki,kj->kij", _bell(rows, height), _bell(columns, width))
+    down, along = (_bell(np.asarray(masks.any(axis)), size) for axis, size in ((2, height), (1, width)))
+    weights: NDArray[np.float64] = down[:, :, None] * along[:, None, :]
     total = np.einsum("k,kij->ij", values, weights)
     smooth: NDArray[np.float32] = (total / weights.sum(0)).astype(np.float32)
     return smooth
 
 
-def _bell(along: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+def _bell(marks: NDArray[np.bool_], length: int) -> NDArray[np.float64]:
     """(K, length) marks of an interval each -> a bell over the whole length round the interval's middle."""
-    position = np.arange(length)
-    middle = (along @ position / along.sum(1))[:, None]
-    half = np.maximum(along.sum(1)[:, None] / 2, 0.25) / 1.5
+    position, inside = np.arange(length), marks.astype(np.float64)
+    lengths = inside.sum(axis=1, keepdims=True)
+    middle = (inside * position).sum(axis=1, keepdims=True) / lengths
+    half = np.maximum(lengths / 2, 0.25) / 1.5
     bell: NDArray[np.float64] = np.exp(-0.5 * ((position - middle) / half) ** 2) + 1e-12
     return bell
 

@@ -103,4 +103,4 @@ def _forms() -> dict[str, dict[str, str]]:
 @cache
 def _mirror() -> dict[str, str]:
     pairs = ("()", "[]", "{}", "«»", "‹›", "<>")
-    return {one: other for pair in pairs for one, other in (pair, pair[::-1])}
+    return {pair[side]: pair[1 - side] for pair in pairs for side in (0, 1)}
