@@ -144,7 +144,9 @@ def test_pictures_open_again(
         assert image.mode == "RGB"
         assert image.width > 560
         corner = image.getpixel((2, 2))
+        bottom = image.getpixel((2, image.height - 2))
     assert corner == pytest.approx(drawing.PAPER, abs=3)
+    assert bottom == pytest.approx(drawing.PAPER, abs=3)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
@@ -260,7 +262,7 @@ def test_ways_and_words() -> None:
     assert choose_way(Offers(), None) == "rollout"
     assert choose_way(Offers(), "occlusion") == "occlusion"
     assert load_explainer(Offers()).id == "model"
-    assert split_words("l'aéroport , vu\tde\u00a0haut .") == ["l'aéroport", "vu", "de", "haut"]
+    assert split_words("«L'aéroport» , vu\tde\u00a0haut...") == ["L'aéroport", "vu", "de", "haut"]
 
 
 def test_lines_break_and_directions_mix() -> None:

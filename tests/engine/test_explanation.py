@@ -145,6 +145,21 @@ def test_spans_leave_out_markers_and_words_that_were_cut_off() -> None:
     assert token_spans(Marked(), ["abcdef", "ghijkl", "mn"])[1] == [(1, 7), (7, 11), (11, 11)]
 
 
+class Choosy:
+    """A tokenizer that leaves out short words, and gives one unknown token for a text without others."""
+
+    max_length = 12
+
+    def encode(self, texts):
+        rows = [[len(word) for word in text.split() if len(word) > 3] or [1] for text in texts]
+        return np.array([row + [0] * (12 - len(row)) for row in rows])
+
+
+def test_spans_of_words_that_the_tokenizer_leaves_out() -> None:
+    assert token_spans(Choosy(), ["a", "boat", "at", "the", "pier"])[1] == [(0, 0), (0, 1), (1, 1), (1, 1), (1, 2)]
+    assert token_spans(Choosy(), ["a", "at"])[1] == [(0, 0), (0, 0)]
+
+
 def test_regions_that_are_no_square() -> None:
     with pytest.raises(UsageError, match="looks at 5 regions"):
         region_maps(torch.ones(2, 5), [(0, 1)])

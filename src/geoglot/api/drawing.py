@@ -179,6 +179,7 @@ class Canvas:
         from geoglot.core.runs import whole_file
 
         kind = picture_kind(path)
+        self.need(self.margin)
         sheet = self.image.crop((0, 0, self.width, self.y + self.margin))
         with whole_file(path) as temporary:
             sheet.save(temporary, kind, quality=92)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FLAT = 1e-6
 """Heat that varies less than this share of itself shows rounding, not places."""
+_SIGNS = ".,;:!?…،؛؟\"'()[]{}«»“”„‘’<>"
 RECORD_CELLS = 16
 """Heat in a record: a grid of 16 x 16 means."""
 
@@ -186,13 +187,13 @@ def explain(
 
 
 def split_words(text: str) -> list[str]:
-    """The words of a text as they were written; signs that stand alone are no words.
+    """The words of a text as they were written, without the signs round them; signs that stand alone are no words.
 
     Raises:
         UsageError: There are none.
 
     Example:
-        >>> split_words("many planes , near l'aéroport .")
+        >>> split_words("many planes, near l'aéroport .")
         ['many', 'planes', 'near', "l'aéroport"]
         >>> split_words(" ... ")
         Traceback (most recent call last):
@@ -200,7 +201,7 @@ def split_words(text: str) -> list[str]:
     """
     from geoglot.text.normalise import normalise
 
-    words = [word for word in text.split() if normalise(word)]
+    words = [word.strip(_SIGNS) or word for word in text.split() if normalise(word)]
     if not words:
         raise UsageError("text", cause="has no words", remedy="describe what to look for")
     return words

@@ -129,26 +129,34 @@ class RunExplainer:
 def token_spans(tokenizer: AnyTokenizer, words: Sequence[str]) -> tuple[NDArray[np.int64], list[tuple[int, int]]]:
     """The tokens of a text, and which of them each word became.
 
-    Works for every tokenizer that splits at spaces first: a word has as many tokens in a sentence as by itself. Markers
-    round a text are counted by writing the shortest word twice.
+    Works for every tokenizer that splits at spaces first: a word has as many tokens beside one word as beside another.
+    Its tokens are counted beside a word that the tokenizer keeps, because some leave words out, and markers round a
+    text are those that a word written twice has only once.
 
     Returns:
-        int64 (1, L), and per word the first position and the one after the last; a word cut off by the longest length
-        has none (both are L).
+        int64 (1, L), and per word the first position and the one after the last; both are the same for a word that is
+        left out or cut off by the longest length.
     """
     tokens = tokenizer.encode([" ".join(words)])
     length = int((tokens[0] != 0).sum())
-    shortest = min(words, key=len)
-    twice = tokenizer.encode([shortest, f"{shortest} {shortest}"])
-    once, both = (int(count) for count in (twice != 0).sum(1))
-    markers = max(0, 2 * once - both)
+    once, twice = _counts(tokenizer, words), _counts(tokenizer, [f"{word} {word}" for word in words])
+    kept = [place for place in sorted(range(len(words)), key=lambda p: len(words[p])) if twice[place] > once[place]]
+    if not kept:
+        return tokens, [(0, 0)] * len(words)
+    anchor = kept[0]
+    markers = 2 * once[anchor] - twice[anchor]
     position, end = (1 if markers else 0), length - (1 if markers > 1 else 0)
     spans = []
-    for count in (tokenizer.encode(list(words)) != 0).sum(1) - markers:
-        stop = min(position + int(count), end)
+    for beside in _counts(tokenizer, [f"{words[anchor]} {word}" for word in words]):
+        stop = min(position + beside - once[anchor], end)
         spans.append((min(position, end), stop))
         position = stop
     return tokens, spans
+
+
+def _counts(tokenizer: AnyTokenizer, texts: Sequence[str]) -> list[int]:
+    counts: list[int] = (tokenizer.encode(texts) != 0).sum(1).tolist()
+    return counts
 
 
 def region_maps(attention: Tensor, spans: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
