@@ -26,6 +26,7 @@ Provenance   Written from the paper and facts about its code; no third-party cod
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -201,8 +202,8 @@ class Model(RetrievalModel):
         (regions,), (words, lengths) = images, texts
         order = lengths.argsort(stable=True)
         sorted_lengths = lengths[order].tolist()
-        blocks = []
-        for rows in text_blocks(sorted_lengths, per_word=regions.shape[1], budget=self.config.block):
+        blocks = [regions.new_zeros(len(regions), 0)]
+        for rows in text_blocks(sorted_lengths, budget=self.config.block):
             chosen, longest = order[rows], sorted_lengths[rows.stop - 1]
             part, mask = words[chosen, :longest], word_mask(lengths[chosen], longest)
             images_at_once = max(1, self.config.block // (regions.shape[1] * mask.numel()))
@@ -258,22 +259,21 @@ class Model(RetrievalModel):
         return {"total": rows.sum() + columns.sum(), "image_to_text": rows, "text_to_image": columns}
 
 
-def text_blocks(sorted_lengths: list[int], *, per_word: int, budget: int) -> list[slice]:
-    """Runs of texts whose padded words times ``per_word`` stay near the square root of the budget's share.
+def text_blocks(sorted_lengths: list[int], *, budget: int) -> list[slice]:
+    """Runs of texts whose padded words stay within the square root of the budget, so that an image block fits beside.
 
     Args:
         sorted_lengths: Lengths of the texts, shortest first.
-        per_word: Regions of an image.
         budget: Cosines held at once.
 
     Returns:
-        Slices that cover all texts in order, none of them empty.
+        Slices that cover all texts in order, none of them empty; a text longer than that is alone.
 
     Example:
-        >>> text_blocks([1, 1, 2, 4], per_word=1, budget=16)  # at most 4 padded words in a block
+        >>> text_blocks([1, 1, 2, 4], budget=16)  # at most 4 padded words in a block
         [slice(0, 2, None), slice(2, 3, None), slice(3, 4, None)]
     """
-    words_at_once = max(int(budget**0.5), 1)
+    words_at_once = max(1, math.isqrt(budget))
     blocks, start = [], 0
     for end, length in enumerate(sorted_lengths):
         if end > start and (end - start + 1) * length > words_at_once:
