@@ -113,18 +113,20 @@ def normalised_cosines(cosines: Tensor, query_mask: Tensor, *, normalisation: No
     return clipped / (clipped.square().sum(-1, keepdim=True) + 1e-16).sqrt()
 
 
-def attention_weights(normalised: Tensor, context_mask: Tensor, *, sharpness: float) -> Tensor:
+def attention_weights(normalised: Tensor, context_mask: Tensor | None, *, sharpness: float) -> Tensor:
     """Softmax over the contexts, but for its denominator, which no cosine sees.
 
     Args:
         normalised: (C, n, ...) with contexts along the second axis, in [-1, 1].
-        context_mask: (C, n) bool.
+        context_mask: (C, n) bool; ``None`` where there is no padding.
         sharpness: lambda1.
 
     Returns:
         exp(lambda1 s'), 0 at padding; the shape of ``normalised``.
     """
     weights = (sharpness * normalised).exp()
+    if context_mask is None:
+        return weights
     return weights * context_mask.view(*context_mask.shape, *(1,) * (weights.ndim - 2)).to(weights.dtype)
 
 
@@ -132,7 +134,7 @@ def attended_cosines(
     queries: Tensor,
     query_mask: Tensor,
     contexts: Tensor,
-    context_mask: Tensor,
+    context_mask: Tensor | None,
     *,
     normalisation: Normalisation = "clipped_l2norm",
     slope: float = 0.1,
@@ -144,7 +146,7 @@ def attended_cosines(
         queries: (Q, m, D) unit vectors, m per text (``t2i``) or image (``i2t``), 0 at padding.
         query_mask: (Q, m) bool.
         contexts: (C, n, D) unit vectors, n per image (``t2i``) or text (``i2t``), 0 at padding.
-        context_mask: (C, n) bool.
+        context_mask: (C, n) bool; ``None`` where there is no padding.
         normalisation: See :func:`normalised_cosines`.
         slope: See :func:`normalised_cosines`.
         sharpness: lambda1.
@@ -218,10 +220,10 @@ class Model(RetrievalModel):
             "slope": config.slope,
             "sharpness": self.attention_sharpness,
         }
-        whole = regions.new_ones(regions.shape[:2], dtype=torch.bool)
         if config.variant == "t2i":
-            matches = attended_cosines(words, mask, regions, whole, **options)
+            matches = attended_cosines(words, mask, regions, None, **options)
             return pooled(matches, mask, pooling=config.pooling, sharpness=self.pooling_sharpness)
+        whole = regions.new_ones(regions.shape[:2], dtype=torch.bool)
         matches = attended_cosines(regions, whole, words, mask, **options)
         return pooled(matches, whole, pooling=config.pooling, sharpness=self.pooling_sharpness).T
 
