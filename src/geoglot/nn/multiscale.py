@@ -22,6 +22,11 @@ def enlarged(coarse: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(coarse, size=tuple(size), mode="nearest")
 
 
+def _products(weight: Tensor, features: Tensor) -> Tensor:
+    """A matrix times every cell; one product per image, as a broadcast one would copy the map. -> (B, rows, cells)."""
+    return weight.expand(len(features), -1, -1).bmm(features.flatten(2))
+
+
 def convolve_enlarged(features: Tensor, weight: Tensor, size: Sequence[int], *, stride: int) -> Tensor:
     """Convolution of a map as if it had been enlarged to ``size``, which it is not.
 
@@ -49,7 +54,7 @@ def convolve_enlarged(features: Tensor, weight: Tensor, size: Sequence[int], *, 
         // full
         for full, side in zip(size, (height, width), strict=True)
     )
-    everywhere = weight.permute(2, 3, 0, 1).flatten(0, 2) @ features.flatten(2)
+    everywhere = _products(weight.permute(2, 3, 0, 1).flatten(0, 2), features)
     # Cell that tap (y, x) meets at output (i, j): row rows[i, y], column columns[j, x].
     cells = (rows[:, None, :, None] * width + columns[None, :, None, :]).permute(2, 3, 0, 1)
     met = cells.reshape(1, kernel * kernel, 1, -1).expand(len(features), -1, outputs, -1)
@@ -121,7 +126,7 @@ class MultiScaleSalience(nn.Module):
         weights = self.coarse.weight.flatten(1)
         weights = torch.cat([weights, weights.new_full((1, count), 1 / count)])
         one, other = (
-            (weight @ features.flatten(2)).unflatten(2, features.shape[-2:])
+            _products(weight, features).unflatten(2, features.shape[-2:])
             for features, weight in zip(
                 (third, fourth), weights.split([third.shape[1], fourth.shape[1]], 1), strict=True
             )
