@@ -82,7 +82,8 @@ def read_object_graphs(path: Path, *, nodes: int = 20) -> ObjectGraphs:
 
 def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: a file that is no archive would stay open in NumPy's hands.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in ARRAYS}
     except FileNotFoundError as error:
         raise DataError(
