@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,8 +11,10 @@ import pytest
 import torch
 
 from geoglot.core.errors import UsageError
+from geoglot.engine.composition import Composed
 from geoglot.engine.explanation import RunExplainer, region_maps, token_spans
-from geoglot.methods.retrieval import compact, multilanguage
+from geoglot.methods.retrieval import compact, multilanguage, scan
+from geoglot.nn.backbone import build_backbone
 from geoglot.nn.rollout import image_relevance, relevance, rollout
 from geoglot.text.tokenizer import Tokenizer
 
@@ -27,7 +30,8 @@ def tokenizer() -> Tokenizer:
 def trained(module, tokenizer: Tokenizer, *, side: int, **changes: object) -> SimpleNamespace:
     torch.manual_seed(0)
     sizes = {**module.SMALL, "vocabulary": tokenizer.size, "max_length": 16, **changes}
-    model = module.Model(module.Config(**sizes)).eval()
+    known = {field.name for field in fields(module.Config)}
+    model = module.Model(module.Config(**{name: size for name, size in sizes.items() if name in known})).eval()
     recipe = SimpleNamespace(method=module.__name__.rpartition(".")[2], validation_side=side)
     return SimpleNamespace(model=model, method=model, tokenizer=tokenizer, recipe=recipe, folder=Path("runs/one"))
 
@@ -110,6 +114,29 @@ def test_word_to_region_attention_becomes_a_map_per_word(tokenizer: Tokenizer) -
     assert found.word_heat[1].tolist() == [[0, 0], [0, 1]]
     assert found.heat.sum() == pytest.approx(1)
     assert found.heat[0, 0] == pytest.approx(max(found.weights[0], 0) / found.weights.clip(0).sum(), abs=1e-5)
+
+
+@pytest.mark.parametrize("variant", ["t2i", "i2t"])
+def test_scan_shows_where_each_word_looks(tokenizer: Tokenizer, variant: str) -> None:
+    torch.manual_seed(0)
+    run = trained(scan, tokenizer, side=64, variant=variant)
+    backbone = build_backbone("compact", channels=scan.SMALL["channels"]).eval()
+    run.model = Composed(backbone, run.method).eval()
+    explainer = RunExplainer(run)
+    assert explainer.ways == ("attention", "occlusion")
+    pixels = np.random.default_rng(2).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    found = explainer.find("attention", pixels, WORDS)
+    tokens = torch.from_numpy(tokenizer.encode([" ".join(WORDS)]))
+    with torch.no_grad():
+        images = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
+        attention = run.method.word_region_attention(backbone(images), tokens)[0]
+        score = run.model.similarity(run.model.image_features(images), run.model.text_features(tokens)).item()
+    assert found.word_heat is not None
+    for word, (start, stop) in enumerate(token_spans(tokenizer, WORDS)[1]):
+        mean = attention[start:stop].mean(0)
+        assert found.word_heat[word].ravel().tolist() == pytest.approx((mean / mean.sum()).tolist(), abs=1e-5)
+    assert found.score == pytest.approx(score, abs=1e-4)
+    assert np.isfinite(found.heat).all()
 
 
 @pytest.mark.parametrize(

@@ -23,28 +23,28 @@ SAID: Final[dict[str, dict[str, str]]] = {
     "en": {
         "occlusion": "Heat and numbers: how much of the score hangs on the place, on the word",
         "rollout": "Heat and numbers: share of the attention, through the last layers",
-        "attention": "Heat and numbers: share of the words' attention to regions",
+        "attention": "Heat: where the words look. Numbers: how much of the score hangs on the word",
         "peak": "hottest place: {peak}",
         "nothing": "no place speaks for the text",
     },
     "fr": {
         "occlusion": "Chaleur et nombres : la part du score qui tient au lieu, au mot",
         "rollout": "Chaleur et nombres : part de l’attention, à travers les dernières couches",
-        "attention": "Chaleur et nombres : part de l’attention des mots aux régions",
+        "attention": "Chaleur : où les mots regardent. Nombres : la part du score qui tient au mot",
         "peak": "lieu le plus chaud : {peak}",
         "nothing": "aucun lieu ne répond au texte",
     },
     "it": {
         "occlusion": "Calore e numeri: quanto del punteggio dipende dal luogo, dalla parola",
         "rollout": "Calore e numeri: quota dell’attenzione, attraverso gli ultimi strati",
-        "attention": "Calore e numeri: quota dell’attenzione delle parole alle regioni",
+        "attention": "Calore: dove guardano le parole. Numeri: quanto del punteggio dipende dalla parola",
         "peak": "luogo più caldo: {peak}",
         "nothing": "nessun luogo risponde al testo",
     },
     "ar": {
         "occlusion": "الحرارة والأرقام: كم من درجة التشابه يتوقف على المكان وعلى الكلمة",
         "rollout": "الحرارة والأرقام: النصيب من الانتباه عبر الطبقات الأخيرة",
-        "attention": "الحرارة والأرقام: النصيب من انتباه الكلمات إلى المناطق",
+        "attention": "الحرارة: إلى أين تنظر الكلمات. الأرقام: كم من درجة التشابه يتوقف على الكلمة",
         "peak": "أكثر الأماكن حرارة: {peak}",
         "nothing": "لا مكان يوافق النص",
     },
@@ -125,7 +125,7 @@ def peak_text(explanation: Explanation) -> str:
 
 def weight_text(explanation: Explanation, weight: float) -> str:
     """A word's weight for people: how much of the score hangs on it, or a share in percent."""
-    if explanation.how != "occlusion":
+    if explanation.how == "rollout":
         return f"{100 * weight:.0f} %"
     return "0.00" if abs(weight) < 0.005 else f"{'−' if weight < 0 else '+'}{abs(weight):.2f}"
 
