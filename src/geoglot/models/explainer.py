@@ -39,8 +39,8 @@ class Finding:
 
     Attributes:
         heat: (G, G) float32, at least 0: how much each place speaks for the text, in the unit of the way.
-        weights: (W,) float32: how much each word matters, in the unit of the way; occlusion's may be negative, which
-            means that the score rises without the word.
+        weights: (W,) float32: how far the score falls when the word goes, negative where it rises; by rollout, shares
+            that sum to one.
         score: Of the whole picture with the whole text.
         word_heat: (W, G, G) float32, where each word looks; ``None`` where the way does not tell.
     """
