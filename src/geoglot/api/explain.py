@@ -32,26 +32,27 @@ RECORD_CELLS = 16
 class Explanation:
     """One picture, one text, and what their score is made of.
 
-        Attributes:
-            source: Path of the picture.
-            window: The part of it that was explained, in full-resolution pixels.
-            bounds: Where that is on Earth; ``None`` for a picture that tells no place.
-            text: The words that were asked for, as they were given.
-            language: Language of the words (``en``, ``ar``, ``fr``, ``it``).
-            model: Name and version of the model.
-            how: ``occlusion`` (what the score loses without a part), ``rollout`` (attention through all layers) or
-                ``attention`` (of words to regions).
-            score: Of the picture with the text; cosine similarity for a model of two towers.
-            band: How sure a search was of this hit, where the explanation belongs to one.
-            words: The words, in reading order.
-            weights: One per word: how far the score falls when the word goes (negative: it rises). By rollout: shares of the
-                attention that sum to one.
-            heat: (H, W) float32 in [0, 1], on the pixels of ``picture``: 1 is the hottest place, 0 the half of the picture
-                that matters least.
-            peak: What 1 stands for in the unit of the way: by occlusion the score that hangs on the place, the mean of what
-    lost without it and what it has alone; else a share of the attention. Where nothing speaks for the text, it is 0 and so is the heat.
-            picture: (H, W, 3) uint8, what was explained, for eyes.
-            word_heat: (number of words, H, W) float32 in [0, 1] where the way tells it.
+    Attributes:
+        source: Path of the picture.
+        window: The part of it that was explained, in full-resolution pixels.
+        bounds: Where that is on Earth; ``None`` for a picture that tells no place.
+        text: The words that were asked for, as they were given.
+        language: Language of the words (``en``, ``ar``, ``fr``, ``it``).
+        model: Name and version of the model.
+        how: ``occlusion`` (what the score loses without a part), ``rollout`` (attention through the last layers) or
+            ``attention`` (of words to regions).
+        score: Of the picture with the text; cosine similarity for a model of two towers.
+        band: How sure a search was of this hit, where the explanation belongs to one.
+        words: The words, in reading order.
+        weights: One per word: how far the score falls when the word goes (negative: it rises). By rollout: shares of
+            the attention that sum to one.
+        heat: (H, W) float32 in [0, 1], on the pixels of ``picture``: 1 is the hottest place, 0 the half of the picture
+            that matters least.
+        peak: What 1 stands for: by occlusion the score that hangs on the place, the mean of what is lost without it and
+            what it has alone; else a share of the attention. Where nothing speaks for the text, it is 0 and so is the
+            heat.
+        picture: (H, W, 3) uint8, what was explained, for eyes.
+        word_heat: (number of words, H, W) float32 in [0, 1] where the way tells it.
     """
 
     source: str
