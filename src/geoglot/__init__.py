@@ -23,22 +23,32 @@ _EXPORTS: dict[str, str] = {
     "Bounds": "geoglot.core.records",
     "BundleError": "geoglot.core.errors",
     "DataError": "geoglot.core.errors",
+    "Explanation": "geoglot.api.explain",
     "GeoglotError": "geoglot.core.errors",
     "Hit": "geoglot.core.records",
+    "Neighbours": "geoglot.api.neighbours",
+    "Projection": "geoglot.engine.projection",
     "Query": "geoglot.api.query",
     "SourceError": "geoglot.core.errors",
     "Term": "geoglot.api.query",
     "Tile": "geoglot.core.records",
     "UsageError": "geoglot.core.errors",
     "Window": "geoglot.core.records",
+    "explain": "geoglot.api.explain",
+    "neighbours": "geoglot.api.neighbours",
+    "project": "geoglot.api.projection",
 }
 
 if TYPE_CHECKING:
     from geoglot.api.answer import Answer
     from geoglot.api.archive import Archive
+    from geoglot.api.explain import Explanation, explain
+    from geoglot.api.neighbours import Neighbours, neighbours
+    from geoglot.api.projection import project
     from geoglot.api.query import Query, Term
     from geoglot.core.errors import ArchiveError, BundleError, DataError, GeoglotError, SourceError, UsageError
     from geoglot.core.records import Band, Bounds, Hit, Tile, Window
+    from geoglot.engine.projection import Projection
 
 __all__ = [
     "Answer",
@@ -48,8 +58,11 @@ __all__ = [
     "Bounds",
     "BundleError",
     "DataError",
+    "Explanation",
     "GeoglotError",
     "Hit",
+    "Neighbours",
+    "Projection",
     "Query",
     "SourceError",
     "Term",
@@ -57,6 +70,9 @@ __all__ = [
     "UsageError",
     "Window",
     "__version__",
+    "explain",
+    "neighbours",
+    "project",
 ]
 
 

@@ -15,8 +15,11 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "Bounds",
         "BundleError",
         "DataError",
+        "Explanation",
         "GeoglotError",
         "Hit",
+        "Neighbours",
+        "Projection",
         "Query",
         "SourceError",
         "Term",
@@ -24,6 +27,9 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "UsageError",
         "Window",
         "__version__",
+        "explain",
+        "neighbours",
+        "project",
     ]
     assert dir(gg) == gg.__all__
     for name in gg.__all__:

@@ -22,6 +22,11 @@ def enlarged(coarse: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(coarse, size=tuple(size), mode="nearest")
 
 
+def _products(weight: Tensor, features: Tensor) -> Tensor:
+    """A matrix times every cell; one product per image, as a broadcast one would copy the map. -> (B, rows, cells)."""
+    return weight.expand(len(features), -1, -1).bmm(features.flatten(2))
+
+
 def convolve_enlarged(features: Tensor, weight: Tensor, size: Sequence[int], *, stride: int) -> Tensor:
     """Convolution of a map as if it had been enlarged to ``size``, which it is not.
 
@@ -49,12 +54,12 @@ def convolve_enlarged(features: Tensor, weight: Tensor, size: Sequence[int], *, 
         // full
         for full, side in zip(size, (height, width), strict=True)
     )
-    everywhere = weight.permute(2, 3, 0, 1).flatten(0, 2) @ features.flatten(2)
+    everywhere = _products(weight.permute(2, 3, 0, 1).flatten(0, 2), features)
     # Cell that tap (y, x) meets at output (i, j): row rows[i, y], column columns[j, x].
     cells = (rows[:, None, :, None] * width + columns[None, :, None, :]).permute(2, 3, 0, 1)
     met = cells.reshape(1, kernel * kernel, 1, -1).expand(len(features), -1, outputs, -1)
-    out = everywhere.unflatten(1, (kernel * kernel, outputs)).gather(3, met).sum(1)
-    return out.unflatten(2, (len(rows), len(columns)))
+    taps = everywhere.view(len(features), kernel * kernel, outputs, height * width)
+    return taps.gather(3, met).sum(1).view(len(features), outputs, len(rows), len(columns))
 
 
 def _bias(convolution: nn.Conv2d) -> Tensor:
@@ -108,24 +113,17 @@ class MultiScaleSalience(nn.Module):
 
     def _fine(self, first: Tensor, second: Tensor) -> Tensor:
         """The convolution of [f1; up f2]."""
-        weights = self.fine.weight.split([first.shape[1], second.shape[1]], 1)
-        first, second = (
-            convolve_enlarged(features, weight, first.shape[-2:], stride=4)
-            for features, weight in zip((first, second), weights, strict=True)
-        )
-        return first + second + _bias(self.fine)
+        size, width = first.shape[-2:], first.shape[1]
+        one = convolve_enlarged(first, self.fine.weight[:, :width], size, stride=4)
+        return one + convolve_enlarged(second, self.fine.weight[:, width:], size, stride=4) + _bias(self.fine)
 
     def _coarse(self, third: Tensor, fourth: Tensor) -> tuple[Tensor, Tensor]:
         """The 1x1 convolution of [f3; up f4] and its mean over channels, both taken before enlarging."""
-        count = third.shape[1] + fourth.shape[1]
+        width = third.shape[1]
         weights = self.coarse.weight.flatten(1)
-        weights = torch.cat([weights, weights.new_full((1, count), 1 / count)])
-        one, other = (
-            (weight @ features.flatten(2)).unflatten(2, features.shape[-2:])
-            for features, weight in zip(
-                (third, fourth), weights.split([third.shape[1], fourth.shape[1]], 1), strict=True
-            )
-        )
+        weights = torch.cat([weights, torch.full_like(weights[:1], 1 / weights.shape[1])])
+        one = _products(weights[:, :width], third).view(len(third), 4, *third.shape[-2:])
+        other = _products(weights[:, width:], fourth).view(len(fourth), 4, *fourth.shape[-2:])
         both = one + enlarged(other, third.shape[-2:])
         return both[:, :3] + _bias(self.coarse), both[:, 3:]
 
