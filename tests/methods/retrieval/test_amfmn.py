@@ -199,6 +199,10 @@ def test_a_traced_score_takes_other_numbers_of_images_and_texts(attention: Atten
     maps, tokens = pyramid(5), batch(4).tokens
 
     class Score(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = m
+
         def forward(self, *maps_and_texts: Tensor) -> Tensor:
             return m.similarity(m.image_features(maps_and_texts[:4]), maps_and_texts[4:])
 
