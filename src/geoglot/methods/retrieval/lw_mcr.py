@@ -41,7 +41,7 @@ from geoglot.nn.batch import PairBatch
 from geoglot.nn.grouped import ChannelFilter, GroupedWords, fitting_groups, shuffle
 from geoglot.nn.hinge import bidirectional_hinge, duplicate_pairs
 from geoglot.nn.light import CHANNELS, LightNetwork
-from geoglot.nn.pooling import masked_max, masked_mean
+from geoglot.nn.pooling import average_onto_grid, masked_max, masked_mean
 from geoglot.nn.recurrent import text_lengths, word_mask
 from geoglot.nn.two_tower import Pyramid, TwoTower
 
@@ -144,7 +144,7 @@ def view(pyramid: Pyramid, *, window: float, dropout: float) -> Pyramid:
 
 def averaged(pyramid: Pyramid, grid: int) -> Pyramid:
     """Maps of more than ``grid`` cells per side, averaged onto that grid; the others as they are."""
-    return tuple(F.adaptive_avg_pool2d(f, grid) if min(f.shape[-2:]) > grid else f for f in pyramid)
+    return tuple(average_onto_grid(f, grid, grid) if min(f.shape[-2:]) > grid else f for f in pyramid)
 
 
 class ImageBranch(nn.Module):
