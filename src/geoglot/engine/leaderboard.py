@@ -37,6 +37,8 @@ TASK: Final = "leaderboard"
 RESULT: Final = "test.json"
 EPOCHS: Final[Mapping[str, int]] = {"rsicd": 10, "ucm": 30}
 
+_OF_A_RUN: Final = ("seed", "training_seconds", "training_cpu_seconds", "validation_score", "trained_parameters")
+
 Say = Callable[[str], None]
 Progress = Callable[[int, int], None]
 
@@ -292,13 +294,13 @@ def summarise(
         "languages": {name: _language([r["languages"][name] for r in records]) for name in first["languages"]},
         "runs": [
             {
-                **{k: run[k] for k in ("seed", "training_seconds", "validation_score", "trained_parameters")},
+                **{k: run[k] for k in _OF_A_RUN},
                 "mR": {name: value["plain"]["mR"]["value"] for name, value in record["languages"].items()},
             }
             for run, record in zip(runs, records, strict=True)
         ],
         "trained_parameters": runs[0]["trained_parameters"],
-        "training_seconds": summary_of([float(run["training_seconds"]) for run in runs]),
+        "training_cpu_seconds": summary_of([float(run["training_cpu_seconds"]) for run in runs]),
         "settings": dict(runs[0]["settings"]),
         "protocol": {
             **{k: first["protocol"][k] for k in ("split", "images", "captions", "image_side", "ties", "recall")},
