@@ -176,8 +176,11 @@ class HashTrainer:
         first = [parameter for parameter in self.model.parameters() if id(parameter) not in known]
         self.optimiser = torch.optim.Adam(first, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
         kind = torch.optim.AdamW if recipe.adversary_decoupled else torch.optim.Adam
-        settings = {"lr": recipe.learning_rate, "betas": (0.5, 0.9), "weight_decay": recipe.adversary_decay}
-        self.second_optimiser = kind(second, **settings) if second else None
+        self.second_optimiser = (
+            kind(second, lr=recipe.learning_rate, betas=(0.5, 0.9), weight_decay=recipe.adversary_decay)
+            if second
+            else None
+        )
 
     def step(self, batch: HashBatch) -> dict[str, Tensor]:
         """One step of both optimisers; returns the losses.
@@ -186,11 +189,11 @@ class HashTrainer:
         """
         losses = self.model.losses(batch)
         self.model.zero_grad(set_to_none=True)
-        losses["total"].backward(retain_graph="adversary" in losses)
+        torch.autograd.backward(losses["total"], retain_graph="adversary" in losses)
         if self.second_optimiser is not None:
             self.second_optimiser.zero_grad(set_to_none=True)
             if "adversary" in losses:
-                losses["adversary"].backward()
+                torch.autograd.backward(losses["adversary"])
                 self.second_optimiser.step()
         self.optimiser.step()
         return losses
@@ -224,7 +227,8 @@ def run_codes(model: Hasher, data: HashingData) -> dict[str, NDArray[Any]]:
 
     A caption that occurs several times is encoded once.
     """
-    features, found = data.features, {}
+    features = data.features
+    found: dict[str, NDArray[Any]] = {}
     sentences = encode(model, data.scaled.texts(features.sentences["en"]), texts=True)
     for name, rows in (("query", data.split.query), ("database", data.split.database)):
         captions = features.sentence_of_caption[rows]
@@ -283,14 +287,15 @@ def save_hasher(model: Hasher, data: HashingData, folder: Path) -> None:
     scale = {name: torch.tensor(value, dtype=torch.float64) for name, value in asdict(data.scaled).items()}
     tensors = checkpoint.with_prefix("model", model.state_dict()) | checkpoint.with_prefix("scale", scale)
     checkpoint.save(tensors, folder / "checkpoint.safetensors")
-    facts = {
-        "bits": model.bits,
-        "training_pairs": len(data.pairs.images),
-        "wrong_captions": int(data.pairs.wrong.sum()),
-        "clean_pairs": int(data.pairs.clean.sum()),
+    arrays: dict[str, Any] = {
+        **run_codes(model, data),
+        "bits": np.array(model.bits),
+        "training_pairs": np.array(len(data.pairs.images)),
+        "wrong_captions": data.pairs.wrong.sum(),
+        "clean_pairs": data.pairs.clean.sum(),
     }
     with whole_file(folder / CODES) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **run_codes(model, data), **{name: np.array(value) for name, value in facts.items()})
+        np.savez(stream, **arrays)
 
 
 def load_hasher(folder: Path) -> tuple[Hasher, Standardisation, HashingRecipe]:
@@ -318,4 +323,4 @@ def load_hasher(folder: Path) -> tuple[Hasher, Standardisation, HashingRecipe]:
         model.load_state_dict(state)
     except RuntimeError as error:
         raise DataError(folder, cause=f"does not fit its method ({error})", remedy="train again") from error
-    return cast(Hasher, model.eval()), scaled, recipe
+    return model.eval(), scaled, recipe

@@ -1,4 +1,4 @@
-"""Data of the hashing methods: frozen features of a dataset, the published split, augmented views and wrong captions."""
+"""Data of the hashing methods: frozen features of a dataset, the published split, views, and wrong captions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +75,9 @@ class FeatureSet:
 
     def save(self, path: Path) -> None:
         """Write one ``.npz``, whole or not at all; features as float16."""
-        arrays = {f"sentences_{language}": array.astype(np.float16) for language, array in self.sentences.items()}
+        arrays: dict[str, Any] = {
+            f"sentences_{language}": array.astype(np.float16) for language, array in self.sentences.items()
+        }
         source = np.array([[str(key), str(value)] for key, value in self.source.items()]).reshape(-1, 2)
         with whole_file(path) as temporary, temporary.open("wb") as stream:
             np.savez(
@@ -98,7 +101,8 @@ def load_features(path: Path) -> FeatureSet:
         DataError: The file is absent, damaged or something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # Opened here: NumPy leaves a damaged file open.
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             languages = [name.removeprefix("sentences_") for name in arrays if name.startswith("sentences_")]
             return FeatureSet(
                 dataset=str(arrays["dataset"]),
@@ -111,7 +115,7 @@ def load_features(path: Path) -> FeatureSet:
                 sentences={name: arrays[f"sentences_{name}"].astype(np.float32) for name in languages},
                 sentence_of_caption=arrays["sentence_of_caption"],
             )
-    except (OSError, KeyError, ValueError, EOFError) as error:
+    except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
         cause = f"holds no features ({type(error).__name__}: {error})"
         raise DataError(path, cause=cause, remedy="make them again") from error
 
@@ -225,8 +229,9 @@ class Standardisation:
 
 
 def standardisation(features: FeatureSet, split: HashingSplit, scale: Scale = "all") -> Standardisation:
-    """Mean and deviation over all images and captions (as published: queries and database included), or the
-    training images and their captions alone.
+    """Mean and deviation over all images and captions, or over the training images and their captions alone.
+
+    The published figures take all, queries and database included.
 
     Raises:
         UsageError: There is no such scale.

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,14 +34,19 @@ class ImageFeature(nn.Module):
         model: A geoglot-compact model.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        self.tower = model.image
+        tower: Any = model.image
+        self.network: nn.Module = tower.network
+        self.register_buffer("mean", tower.mean, persistent=False)
+        self.register_buffer("deviation", tower.deviation, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> (B, C)."""
-        tower = self.tower
-        maps: Tensor = tower.network((images - tower.mean) / tower.deviation)  # type: ignore[operator]
+        maps: Tensor = self.network((images - self.mean) / self.deviation)
         return maps.mean((2, 3))
 
 

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from geoglot.core.errors import GeoglotError, UsageError
 
 RADII = (0, 1, 2, 3, 4, 5)
-ROWS_PER_BLOCK_CELLS = 1 << 21
+CELLS_PER_BLOCK = 1 << 21
 
 
 def pack_codes(codes: ArrayLike) -> NDArray[np.uint8]:
@@ -163,9 +163,9 @@ def hashing_figures(
     mine, theirs = _labels(query_labels, queries, "query_labels"), _labels(database_labels, database, "database_labels")
     if any(k < 1 for k in cutoffs):
         raise UsageError(f"k = {min(cutoffs)}", cause="is below 1", remedy="ask for at least the first place")
-    sums = {name: np.zeros(len(ks)) for name, ks in _measured(cutoffs, radii)}
+    blocks: list[dict[str, NDArray[np.float64]]] = []
     without = 0
-    height = max(1, ROWS_PER_BLOCK_CELLS // len(database))
+    height = max(1, CELLS_PER_BLOCK // len(database))
     for top in range(0, len(queries), height):
         rows = slice(top, top + height)
         distances = hamming_distances(queries[rows], database)
@@ -174,21 +174,22 @@ def hashing_figures(
         order = np.argsort(keys, axis=1, kind="stable")
         relevant = (mine[rows][:, None] == theirs)[np.arange(len(order))[:, None], order]
         without += int((~relevant.any(1)).sum())
-        for name, values in _block_figures(relevant, keys, cutoffs, radii).items():
-            sums[name] += values
-    means = {name: total / len(queries) for name, total in sums.items()}
-    named = {name: dict(zip(ks, map(float, means[name]), strict=True)) for name, ks in _measured(cutoffs, radii)}
+        blocks.append(_block_figures(relevant, keys, cutoffs, radii))
+    named = {}
+    for name, cuts in (
+        *((name, cutoffs) for name in ("map_answers", "map_places", "precision")),
+        ("map_radius", radii),
+    ):
+        # One row per cut, each contiguous: the mean does not depend on how the queries were cut into blocks.
+        values = np.concatenate([block[name] for block in blocks], axis=1)
+        named[name] = {cut: float(row.mean()) for cut, row in zip(cuts, values, strict=True)}
     return HashingFigures(queries=len(queries), database=len(database), without_answer=without, **named)
-
-
-def _measured(cutoffs: Sequence[int], radii: Sequence[int]) -> list[tuple[str, Sequence[int]]]:
-    return [("map_answers", cutoffs), ("map_places", cutoffs), ("precision", cutoffs), ("map_radius", radii)]
 
 
 def _block_figures(
     relevant: NDArray[np.bool_], keys: NDArray[Any], cutoffs: Sequence[int], radii: Sequence[int]
 ) -> dict[str, NDArray[np.float64]]:
-    """Sums over the queries of a block, per measure and cut.
+    """Per measure the value of every cut and query of a block, (cuts, queries).
 
     Right answers as (query, place, number among its query's answers): everything below is counted on those alone.
     """
@@ -199,21 +200,21 @@ def _block_figures(
     precision = number / (place + 1)
 
     def per_query(chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return np.bincount(query[chosen], weights=precision[chosen], minlength=queries)
+        return np.bincount(query[chosen], weights=precision[chosen], minlength=queries).astype(np.float64)
 
     answers, places, shares, inside = [], [], [], []
     for k in cutoffs:
         counted = np.maximum(np.minimum(totals, k), 1)
-        answers.append((per_query(number <= k) / counted).sum())
-        places.append((per_query(place < k) / counted).sum())
-        shares.append(np.count_nonzero(place < k) / min(k, items))
+        answers.append(per_query(number <= k) / counted)
+        places.append(per_query(place < k) / counted)
+        shares.append(np.bincount(query[place < k], minlength=queries) / min(k, items))
     for radius in radii:
         reach = np.count_nonzero(keys <= radius, axis=1)
         chosen = place < reach[query]
         found = np.bincount(query[chosen], minlength=queries)
-        inside.append((per_query(chosen) / np.maximum(found, 1)).sum())
+        inside.append(per_query(chosen) / np.maximum(found, 1))
     values = {"map_answers": answers, "map_places": places, "precision": shares, "map_radius": inside}
-    return {name: np.array(value, dtype=np.float64) for name, value in values.items()}
+    return {name: np.array(value, dtype=np.float64).reshape(-1, queries) for name, value in values.items()}
 
 
 def _labels(labels: ArrayLike, codes: NDArray[np.uint8], name: str) -> NDArray[np.int64]:

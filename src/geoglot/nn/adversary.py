@@ -61,4 +61,5 @@ def gradient_penalty(judge: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     share = torch.rand(len(real), 1, device=real.device)
     between = (share * real + (1 - share) * fake).detach().requires_grad_(True)
     (slope,) = torch.autograd.grad(judge(between).sum(), between, create_graph=True)
-    return (slope.norm(dim=1) - 1).square()
+    penalty: Tensor = (torch.linalg.vector_norm(slope, dim=1) - 1).square()
+    return penalty

@@ -68,7 +68,7 @@ class Hasher(nn.Module, ABC):
         """(M, D_text) -> (M, bits) in {-1, +1}."""
         return signs(self.hash_text(features))
 
-    def start_epoch(self, epoch: int) -> None:  # noqa: B027 (most methods need nothing here)
+    def start_epoch(self, epoch: int) -> None:
         """Called before the first batch of every epoch, counted from 0."""
 
     def clean_only(self, epoch: int) -> bool:

@@ -28,14 +28,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from geoglot.core.method import MethodCard
 from geoglot.nn.adversary import as_fake, as_real, gradient_penalty
-from geoglot.nn.hasher import Hasher, HashBatch
+from geoglot.nn.hasher import HashBatch, Hasher
 from geoglot.nn.hashing import EpochCodes, HashNetwork, bit_balance, nt_xent, quantisation
 
 METHOD = MethodCard(
@@ -94,7 +94,7 @@ def weighted_contrast(
     weights: tuple[float, float, float],
     temperature: float,
 ) -> Tensor:
-    """w w1 NTX(image, text) + mean(w) (w2 NTX(image, image view) + w3 NTX(text, text view)). -> (M,)."""
+    """W w1 NTX(image, text) + mean(w) (w2 NTX(image, image view) + w3 NTX(text, text view)). -> (M,)."""
     total = weights[0] * pair_weight * nt_xent(images[0], texts[0], temperature=temperature)
     for weight, (plain, view) in zip(weights[1:], (images, texts), strict=True):
         if weight:
@@ -160,6 +160,7 @@ class Thresholds(nn.Module):
     """Mean trust in true and in false pairs over an epoch, and the value half-way between the two means."""
 
     sums: Tensor
+    count: Tensor
     threshold: Tensor
 
     def __init__(self) -> None:
@@ -275,6 +276,15 @@ class Model(Hasher):
 
 SMALL = {"image_width": 12, "text_width": 10, "hidden": 32, "bits": 16, "items": 8, "clean_epochs": 1}
 """Sizes at which the contract tests run in a moment."""
+
+RECIPE_DEFAULTS: dict[str, Any] = {
+    "epochs": 150,
+    "weight_decay": 5e-4,
+    "adversary_decay": 1e-3,
+    "adversary_decoupled": True,
+    "clean_share": {"ucm": 0.3, "rsicd": 0.2},
+}
+"""The paper's training, where it differs between the hashing methods; the clean share depends on the dataset."""
 
 
 def paper_parameters(variant: str = "paper", *, bits: int = 64) -> int:
