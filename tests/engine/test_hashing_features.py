@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from geoglot.core.errors import UsageError
+from geoglot.core.errors import DataError, UsageError
 from geoglot.engine.hashing import HashingRecipe, build_hasher
 from geoglot.engine.hashing_data import Standardisation
 from geoglot.engine.hashing_export import HashedTowers
@@ -121,3 +122,70 @@ def test_joined_model_becomes_onnx(tmp_path: Path) -> None:
 def test_a_model_without_stages_is_refused() -> None:
     with pytest.raises(UsageError, match="has no stages"):
         ImageFeature(nn.Linear(2, 2))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A tiny two-tower run, as training leaves it, and a data folder with a fake UC Merced of 40 images."""
+    from dataclasses import asdict
+
+    from geoglot.engine import checkpoint
+    from geoglot.engine.recipe import Recipe
+    from geoglot.text.tokenizer import Tokenizer
+    from tests.data.fake_datasets import write_fake
+
+    root = tmp_path_factory.mktemp("hashing")
+    write_fake(root / "data", "ucm", per_category=10)
+    run = root / "base"
+    run.mkdir()
+    tokenizer = Tokenizer.train(["red planes", "green sand", "blue water"] * 9, vocabulary_size=40, max_length=8)
+    tokenizer.save(run / "tokenizer.json")
+    sizes = {**compact.SMALL, "vocabulary": tokenizer.size}
+    torch.manual_seed(0)
+    checkpoint.save(compact.Model(compact.Config(**sizes)).state_dict(), run / "checkpoint.safetensors")
+    recipe = Recipe(method="compact", datasets=("rsicd",), epochs=1, config=sizes)
+    (run / "recipe.json").write_text(json.dumps(asdict(recipe)))
+    return run, root / "data"
+
+
+def test_from_pixels_and_captions_to_codes_and_back(base: tuple[Path, Path], tmp_path: Path) -> None:
+    """Codes of the joined model on pixels and tokens are those that training saved for the same images and texts."""
+    from geoglot.engine.hashing_export import load_hashed_towers
+    from geoglot.engine.hashing_launch import dataset_features, train_hashing
+    from geoglot.metrics.hashing import pack_codes
+
+    run, data = base
+    cache = tmp_path / "cache"
+    features = dataset_features("ucm", run=run, data_root=data, cache=cache, side=64)
+    assert features.images.shape == (40, 16)
+    assert set(features.sentences) == {"en", "ar", "fr", "it"}
+    assert features.source["trained on"] == "rsicd train"
+    (kept,) = cache.iterdir()
+    moment = kept.stat().st_mtime_ns
+    again = dataset_features("ucm", run=run, data_root=data, cache=cache, side=64)
+    assert kept.stat().st_mtime_ns == moment
+    assert np.array_equal(again.images, features.images)
+
+    settings = {"epochs": 2, "config": {"hidden": 16}, "text_view": "translation"}
+    hashed = train_hashing("duch", features, settings, tmp_path / "run", bits=32)
+    model, towers = load_hashed_towers(hashed, run)
+    assert towers.recipe.method == "compact"
+    from geoglot.data.captioned import load_dataset
+    from geoglot.engine.hashing_data import published_split
+
+    source = load_dataset("ucm")
+    records = [record for split in source.SPLITS for record in source.records(split, data)]
+    query = published_split(40).query
+    captions = [caption for row in query for caption in records[row].captions]
+    with np.load(hashed / "codes.npz") as codes, torch.no_grad():
+        found = model.text_codes(torch.from_numpy(towers.tokenizer.encode(captions)))
+        # Features are kept as float16, so a bit that is all but 0 may turn.
+        differing = np.unpackbits(pack_codes(found.numpy()) ^ codes["query_texts"], axis=1).sum(1)
+    assert differing.mean() <= 1
+
+    (run / "checkpoint.safetensors").rename(tmp_path / "kept")
+    from geoglot.engine import checkpoint
+
+    checkpoint.save({n: t + 1 for n, t in checkpoint.load(tmp_path / "kept").items()}, run / "checkpoint.safetensors")
+    with pytest.raises(DataError, match="did not make the features"):
+        load_hashed_towers(hashed, run)

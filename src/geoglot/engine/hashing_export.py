@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -54,11 +55,11 @@ class HashedTowers(nn.Module):
 
     def encode_image(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> (B, bits), unit rows: codes divided by the square root of their length."""
-        return self.image_codes(images) / self.bits**0.5
+        return self.image_codes(images) / math.sqrt(self.bits)
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """(T, L) int64, 0 = padding -> (T, bits), unit rows: codes divided by the square root of their length."""
-        return self.text_codes(tokens) / self.bits**0.5
+        return self.text_codes(tokens) / math.sqrt(self.bits)
 
 
 def load_hashed_towers(run: Path, base: Path) -> tuple[HashedTowers, TrainedRun]:
