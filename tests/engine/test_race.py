@@ -18,7 +18,7 @@ from geoglot.data.rsicd import records
 from geoglot.engine import checkpoint
 from geoglot.engine.evaluation import evaluate_retrieval, evaluate_retrieval_file
 from geoglot.engine.launch import method_recipe
-from geoglot.engine.leaderboard import Places, Race, entrants, run_race, summary_of
+from geoglot.engine.leaderboard import Places, Race, entrants, run_race, starts_after, summary_of
 from geoglot.engine.pairs import load_pictures
 from geoglot.engine.run_prediction import predict_run
 from geoglot.engine.saved_predictions import load_predictions, save_predictions
@@ -206,11 +206,26 @@ def test_race_writes_one_result_per_method_and_goes_on_where_it_was(data: Path, 
     assert sum(text.startswith("training") for text in told) == 1
 
 
+def test_a_method_may_start_after_another(data: Path, weights: Path, tmp_path: Path) -> None:
+    places = Places(data_root=data, runs=tmp_path / "runs", cache=tmp_path / "features", results=tmp_path / "results")
+    (path,) = run_race(race_of(weights, seeds=(1,)), places, methods=["pe_rsitr"])
+    assert json.loads(path.read_text())["protocol"]["starts_after"] == "multilanguage"
+    folders = {f.name.split("-")[0]: f for f in (tmp_path / "runs").iterdir()}
+    assert sorted(folders) == ["multilanguage", "pe_rsitr"]
+    first, second = (checkpoint.load(folders[name] / "checkpoint.safetensors") for name in sorted(folders))
+    frozen = [name for name in first if name in second and first[name].shape == second[name].shape]
+    assert len(frozen) > 10
+    assert all(torch.equal(first[name], second[name]) for name in frozen if "logit_scale" not in name)
+
+
 def test_who_takes_part() -> None:
     names = entrants()
     assert {"vse_plus_plus", "scan", "amfmn"} <= set(names)
     assert "compact" not in names
     assert "georsclip" not in names
+    assert "pe_rsitr" in names
+    assert starts_after("pe_rsitr") == "multilanguage"
+    assert starts_after("scan") is None
     with pytest.raises(UsageError, match="did you mean 'scan'"):
         entrants(["scann"])
     with pytest.raises(UsageError, match="compact: does not start from a common backbone"):

@@ -13,6 +13,7 @@ from typing import Any
 from geoglot.core.errors import DataError
 from geoglot.core.runs import whole_file
 from geoglot.data.published import published
+from geoglot.engine.hashing_tables import hashing_rows
 from geoglot.metrics.ranking import CUTOFFS
 
 LANGUAGES = ("en", "ar", "fr", "it")
@@ -164,6 +165,7 @@ def results_page(results: Path) -> str:
     sections = (
         ("Retrieval", retrieval_rows(read_results(results, "retrieval"))),
         ("Same start", leaderboard_rows(read_results(results, "leaderboard"))),
+        ("Hashing", hashing_rows(read_results(results, "hashing"))),
         ("Is it there at all", confidence_rows(read_results(results, "confidence"))),
     )
     for title, rows in sections:
