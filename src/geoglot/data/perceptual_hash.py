@@ -14,13 +14,13 @@ C[k, l] becomes (-1)^l C[k, l]. So all eight symmetries cost one transform.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoglot.core.errors import DataError
+if TYPE_CHECKING:
+    from PIL import Image
 
 SIDE = 32
 _LOW = 8
@@ -54,20 +54,11 @@ class NearPairs(NamedTuple):
     distances: NDArray[np.uint8]
 
 
-def thumbnail(path: Path) -> NDArray[np.uint8]:
-    """An image file as uint8 (32, 32) grey: ITU-R 601 luma, then Lanczos; the aspect is not kept.
+def thumbnail(image: Image.Image) -> NDArray[np.uint8]:
+    """An image as uint8 (32, 32) grey: ITU-R 601 luma, then Lanczos; the aspect is not kept."""
+    from PIL.Image import Resampling
 
-    Raises:
-        DataError: The file is no picture, or damaged.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            small = image.convert("RGB").convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(path, cause=f"cannot be read ({error})", remedy="copy the dataset again") from error
-    return np.asarray(small)
+    return np.asarray(image.convert("L").resize((SIDE, SIDE), Resampling.LANCZOS))
 
 
 def turned(image: NDArray[Any], symmetry: int) -> NDArray[Any]:
@@ -184,7 +175,7 @@ def _bit_counts_by_bytes(words: NDArray[np.uint64]) -> NDArray[np.uint8]:
     return np.asarray(table[octets].sum(axis=-1, dtype=np.uint8))
 
 
-def correlations(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.float64]:
+def correlations(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
     """Normalised correlation of thumbnails, pair by pair.
 
         r = sum (a - mean a)(b - mean b) / sqrt(sum (a - mean a)^2 sum (b - mean b)^2)
@@ -192,8 +183,8 @@ def correlations(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[n
     A thumbnail of one grey alone has nothing to compare: r is 0.
 
     Args:
-        left: uint8, (P, 32, 32).
-        right: uint8, (P, 32, 32).
+        left: Any numbers, (P, 32, 32).
+        right: Any numbers, (P, 32, 32).
 
     Returns:
         float64 in [-1, 1], (P,).
@@ -210,7 +201,21 @@ def correlations(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[n
     second -= second.mean(axis=1, keepdims=True)
     length = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
     product = (first * second).sum(axis=1)
-    return np.clip(np.divide(product, length, out=np.zeros_like(product), where=length > 0), -1, 1)
+    return np.asarray(np.clip(np.divide(product, length, out=np.zeros_like(product), where=length > 0), -1, 1))
+
+
+def details(thumbnails: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Thumbnails (N, H, W) less the mean of the 3 x 3 pixels around, the border repeated; float64, (N, H, W).
+
+    Example:
+        >>> details(np.array([[[0, 0, 0], [0, 9, 0], [0, 0, 0]]], np.uint8))[0].tolist()
+        [[-1.0, -1.0, -1.0], [-1.0, 8.0, -1.0], [-1.0, -1.0, -1.0]]
+    """
+    values = thumbnails.astype(np.float64)
+    _, height, width = values.shape
+    padded = np.pad(values, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    around = sum(padded[:, dy : dy + height, dx : dx + width] for dy in range(3) for dx in range(3))
+    return np.asarray(values - around / 9)
 
 
 def _pack(transformed: NDArray[np.float64]) -> NDArray[np.uint64]:
