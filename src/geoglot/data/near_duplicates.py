@@ -159,7 +159,8 @@ class Leaks:
         """JSON-ready: counts and identifiers, no pixels and no captions."""
         return {
             "task": "leaks",
-            "images": dict(self.images),
+            # A list, because the order of the parts says which image of a pair comes first.
+            "parts": [{"part": part, "images": number} for part, number in self.images.items()],
             "settings": dict(self.settings),
             "summary": self.summary(),
             "pairs": [{**asdict(pair), "first": list(pair.first), "second": list(pair.second)} for pair in self.pairs],
@@ -181,7 +182,8 @@ def read_leaks(path: str | Path) -> Leaks:
             for pair in record["pairs"]
         ]
         near = {(row["first"], row["second"]): int(row["near"]) for row in record["summary"] if row["near"]}
-        return Leaks(images=record["images"], near=near, pairs=tuple(pairs), settings=record["settings"])
+        images = {row["part"]: int(row["images"]) for row in record["parts"]}
+        return Leaks(images=images, near=near, pairs=tuple(pairs), settings=record["settings"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         cause = f"cannot be read ({type(error).__name__}: {error})"
         raise DataError(path, cause=cause, remedy=_REMEDY) from error
