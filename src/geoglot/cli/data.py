@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     from geoglot.api.datasets import check_dataset
     from geoglot.cli._command import DONE, FAILED, require, warn
-    from geoglot.cli._output import show_records
+    from geoglot.cli._output import choose_format, show_records
 
     require(
         (options.target is None) != (options.data is None),
@@ -76,11 +77,32 @@ def _check(options: argparse.Namespace) -> int:
     )
     names = [options.target] if options.target else _words(options.data)
     records = [{"dataset": name, **record} for name in names for record in check_dataset(name, options.data_root)]
-    show_records(records, asked=options.format, title="Datasets")
+    if choose_format(options.format, None, terminal=sys.stdout.isatty()) == "jsonl":
+        show_records(records, asked="jsonl")
+    else:
+        for name in names:
+            show_records(_by_split([r for r in records if r["dataset"] == name]), asked="table", title=name)
     faults = [(record, fault) for record in records for fault in record["faults"]]
     for record, fault in faults:
         warn(f"{record['dataset']}, {record['split']}: {fault}.")
     return FAILED if faults else DONE
+
+
+def _by_split(records: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """A row per count and a column per split: there are more counts than a terminal has room for."""
+    rows = [
+        {"what": key.replace("_", " ")} | {r["split"]: _plain(r[key]) for r in records}
+        for key in records[0]
+        if key not in ("dataset", "split", "faults", "languages")
+    ]
+    for language in dict.fromkeys(code for record in records for code in record["languages"]):
+        shown = {r["split"]: f"{r['languages'].get(language, 0):.2f} %" for r in records}
+        rows.append({"what": f"captions in {language}"} | shown)
+    return rows
+
+
+def _plain(value: int | bool) -> str:
+    return ("yes" if value else "no") if isinstance(value, bool) else f"{value:,}"
 
 
 def _leaks(options: argparse.Namespace) -> int:

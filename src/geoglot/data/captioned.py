@@ -100,6 +100,14 @@ class CaptionedDataset(Protocol):
     LICENCE: str
     SOURCE: str
     SPLITS: tuple[str, ...]
+    SIZES: Sizes
+
+    def listing(self, root: str | Path | None = None) -> Listing:
+        """What the files list, unchecked.
+
+        Raises:
+            DataError: The dataset is absent or not in a known layout.
+        """
 
     def records(self, split: str, root: str | Path | None = None) -> list[CaptionedImage]:
         """The images of a split in a stable order.
@@ -109,7 +117,7 @@ class CaptionedDataset(Protocol):
             root: Folder with one folder per dataset; ``None`` asks the variable ``GEOGLOT_DATA``.
 
         Raises:
-            DataError: The dataset is absent or not in a known layout.
+            DataError: The dataset is absent, not in a known layout, or not whole.
             UsageError: There is no such split.
         """
 

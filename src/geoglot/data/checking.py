@@ -37,7 +37,7 @@ def check_dataset(name: str, root: str | Path | None = None) -> list[dict[str, A
         DataError: The dataset is absent, or so damaged that it cannot be read at all.
         UsageError: There is no such dataset.
     """
-    dataset: Any = load_dataset(name)
+    dataset = load_dataset(name)
     if not hasattr(dataset, "listing") or not hasattr(dataset, "SIZES"):
         raise UsageError(name, cause="tells no listing and no sizes", remedy="add them to its module")
     listing: Listing = dataset.listing(root)
