@@ -129,9 +129,9 @@ def _leaks(options: argparse.Namespace) -> int:
             {**pair, "first": "/".join(pair["first"]), "second": "/".join(pair["second"])}
             for pair in leaks.as_record()["pairs"]
         ]
-    show_records(rows, asked=options.format, title="Near-duplicate images")
-    if options.out is not None:
+    if options.out is not None:  # before anything is shown: the reader of a pipe may leave early
         warn(f"wrote {write_leaks(leaks, options.out)}.")
+    show_records(rows, asked=options.format, title="Near-duplicate images")
     return DONE
 
 
