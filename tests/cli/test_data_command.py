@@ -67,6 +67,29 @@ def test_leaks(fake_datasets: ModuleType, tmp_path: Path, capsys: pytest.Capture
     assert "did you mean 'ucm'" in capsys.readouterr().err
 
 
+def test_evaluate_gives_clean_figures_beside_the_published(
+    fake_datasets: ModuleType, colour_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = fake_datasets.write_fake(tmp_path, "ucm")
+    noise = np.random.default_rng(0).integers(0, 256, (24, 12, 12, 3), dtype=np.uint8)
+    for path, pixels in zip(sorted((folder / "images").iterdir()), noise, strict=True):
+        Image.fromarray(pixels).resize((60, 60)).save(path)
+    (folder / "images" / "river_5.png").write_bytes((folder / "images" / "forest_0.png").read_bytes())
+    data = ["--data", "ucm", "--data-root", str(tmp_path), "--out", str(tmp_path / "results"), "-q"]
+    assert program.main(["data", "leaks", *data]) == 0
+    ask = ["evaluate", "retrieval", "--model", str(colour_bundle), "--languages", "en", *data]
+    capsys.readouterr()
+    assert program.main([*ask, "--leaks", str(tmp_path / "results/leaks/ucm.json")]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["protocol"]["images"], record["clean"]["images"], record["clean"]["left_out"]) == (4, 3, 1)
+    stored = json.loads((tmp_path / "results/retrieval/colours-1-ucm.json").read_text())
+    assert stored["clean"]["languages"] == record["clean"]["languages"]
+    assert program.main([*ask, "--leaks", str(tmp_path / "results/leaks/ucm.json"), "--format", "table"]) == 0
+    assert "the same without 1 images that leak" in capsys.readouterr().out
+    assert program.main([*ask, "--leaks", str(tmp_path / "results/none.json")]) == 1
+    assert "none.json: cannot be read" in capsys.readouterr().err
+
+
 def test_masks_to_boxes_to_captions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "masks").mkdir()
     mask = np.zeros((30, 30), np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,23 @@ def test_nothing_left_out_changes_nothing(predictions):
     for language, texts in predictions.texts.items():
         assert np.array_equal(same.texts[language].vectors, texts.vectors)
         assert np.array_equal(same.texts[language].text_of_caption, texts.text_of_caption)
+
+
+def test_a_model_of_scores_keeps_those_of_the_rest(predictions):
+    english = predictions.texts["en"]
+    scores = predictions.image_vectors @ english.vectors.T
+    none = np.zeros((len(english.vectors), 0), np.float32)
+    scored = replace(
+        predictions,
+        image_vectors=np.zeros((len(predictions.image_ids), 0), np.float32),
+        texts={"en": replace(english, vectors=none, scores=scores)},
+    )
+    gone = {"airport_1", "forest_0"}
+    by_scores, by_vectors = clean_subset(scored, gone), clean_subset(predictions, gone)
+    expected = by_vectors.image_vectors @ by_vectors.texts["en"].vectors.T
+    assert by_scores.texts["en"].scores == pytest.approx(expected, abs=1e-6)
+    assert np.array_equal(by_scores.texts["en"].text_of_caption, by_vectors.texts["en"].text_of_caption)
+    assert evaluate_retrieval(by_scores, resamples=5)["languages"].keys() == {"en"}
 
 
 def test_nothing_left_is_an_error(predictions):

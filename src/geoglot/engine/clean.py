@@ -106,4 +106,5 @@ def _without(
         vectors=texts.vectors[used],
         text_of_caption=text_of_caption.astype(np.int64),
         image_of_caption=new_row[texts.image_of_caption[kept]].astype(np.int64),
+        scores=None if texts.scores is None else texts.scores[np.ix_(np.flatnonzero(stays), used)],
     )
