@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -26,6 +26,7 @@ from geoglot.core.errors import DataError, UsageError
 from geoglot.data.captioned import SPLITS, load_dataset
 from geoglot.data.perceptual_hash import (
     SYMMETRIES,
+    NearPairs,
     correlations,
     details,
     near_pairs,
@@ -38,6 +39,7 @@ from geoglot.data.perceptual_hash import (
 BELOW = 12
 ALIKE = 0.95
 SAME_DETAIL = 0.5
+DECIMALS = 4
 _TOGETHER = 4096
 _REMEDY = "write it again with 'geoglot data leaks'"
 
@@ -252,35 +254,20 @@ def find_leaks(
     plain = perceptual_hashes(prints.thumbnails)
     turned_hashes = symmetric_hashes(prints.thumbnails) if symmetries else plain[:, None]
     near: Counter[tuple[str, str]] = Counter()
-    best: dict[tuple[int, int], DuplicatePair] = {}
     met: set[tuple[int, int]] = set()
+    best: dict[tuple[int, int], DuplicatePair] = {}
     for symmetry in range(number):
         pairs = near_pairs(turned_hashes[:, symmetry], plain, below=below)
         once = np.flatnonzero(pairs.left < pairs.right)
         for start in range(0, len(once), _TOGETHER):
             some = once[start : start + _TOGETHER]
-            left, right = pairs.left[some], pairs.right[some]
-            first = np.ascontiguousarray(turned(prints.thumbnails[left], symmetry))
-            second = prints.thumbnails[right]
-            whole, fine = correlations(first, second), correlations(details(first), details(second))
-            for k in range(len(some)):
-                key = (int(left[k]), int(right[k]))
-                names = (prints.names[key[0]], prints.names[key[1]])
+            chosen = NearPairs(pairs.left[some], pairs.right[some], pairs.distances[some])
+            for key, found in _compared(prints, chosen, symmetry, alike, same_detail):
                 if key not in met:
                     met.add(key)
-                    near[names[0].part, names[1].part] += 1
-                identical = symmetry == 0 and prints.digests[key[0]] == prints.digests[key[1]]
-                found = DuplicatePair(
-                    first=names[0],
-                    second=names[1],
-                    distance=int(pairs.distances[some[k]]),
-                    correlation=round(float(whole[k]), 4),
-                    detail=round(float(fine[k]), 4),
-                    symmetry=SYMMETRIES[symmetry],
-                    identical=identical,
-                    duplicate=identical or bool(whole[k] >= alike and fine[k] >= same_detail),
-                )
-                if (identical or whole[k] >= alike) and (key not in best or _rank(found) > _rank(best[key])):
+                    near[found.first.part, found.second.part] += 1
+                seems_so = found.identical or found.correlation >= alike
+                if seems_so and (key not in best or _rank(found) > _rank(best[key])):
                     best[key] = found
     settings = {
         "hash": "64 bit, 32-point cosine transform of a 32 x 32 grey thumbnail, 8 x 8 against their median",
@@ -315,8 +302,34 @@ def first_of_each(hashes: NDArray[np.uint64], *, below: int = 2) -> NDArray[np.b
     return stays
 
 
+def _compared(
+    prints: Fingerprints, pairs: NearPairs, symmetry: int, alike: float, same_detail: float
+) -> Iterator[tuple[tuple[int, int], DuplicatePair]]:
+    """Each pair of rows with what the closer look says."""
+    first = np.ascontiguousarray(turned(prints.thumbnails[pairs.left], symmetry))
+    second = prints.thumbnails[pairs.right]
+    whole = correlations(first, second).round(DECIMALS).tolist()
+    fine = correlations(details(first), details(second)).round(DECIMALS).tolist()
+    keys = zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)
+    for key, distance, correlation, detail in zip(keys, pairs.distances.tolist(), whole, fine, strict=True):
+        identical = symmetry == 0 and prints.digests[key[0]] == prints.digests[key[1]]
+        yield (
+            key,
+            DuplicatePair(
+                first=prints.names[key[0]],
+                second=prints.names[key[1]],
+                distance=distance,
+                correlation=correlation,
+                detail=detail,
+                symmetry=SYMMETRIES[symmetry],
+                identical=identical,
+                duplicate=identical or (correlation >= alike and detail >= same_detail),
+            ),
+        )
+
+
 def _rank(pair: DuplicatePair) -> tuple[bool, float]:
-    return pair.duplicate, pair.correlation
+    return pair.identical or pair.duplicate, pair.correlation
 
 
 def _thumbnail_and_digest(path: Path) -> tuple[NDArray[np.uint8], bytes]:
