@@ -16,7 +16,7 @@ from geoglot.engine import checkpoint, export
 from geoglot.engine.loading import load_run
 from geoglot.engine.pairs import Example, PairData
 from geoglot.engine.recipe import Recipe, SideStep
-from geoglot.engine.training import Trainer, start, train_recipe
+from geoglot.engine.training import start, train_recipe
 from geoglot.methods.retrieval import compact
 
 SENTENCES = {
@@ -28,13 +28,14 @@ COLOURS = {"red": (200, 40, 40), "blue": (40, 40, 200), "green": (40, 160, 40)}
 SIZES = {k: v for k, v in compact.SMALL.items() if k in ("dimension", "channels", "blocks", "hidden", "text_width")}
 RECIPE = Recipe(
     method="compact",
-    config=SIZES,
+    config={**SIZES, "memory_from": 0.5},
     datasets=("drawn",),
     epochs=4,
     batch=6,
     sides=(SideStep(start=0.0, side=32), SideStep(start=0.5, side=64)),
     validation_side=64,
-    memory_from=0.5,
+    captions_per_image=2,
+    english_share=0.75,
     token_dropout=0.0,  # its draws are the tokenizer library's own and have no seed
 )
 
@@ -140,6 +141,6 @@ def test_unfinished_or_foreign_folders_are_refused(tmp_path: Path, drawn: list[E
     with pytest.raises(DataError, match="not a readable checkpoint"):
         checkpoint.load(tmp_path / "checkpoint.safetensors")
     with pytest.raises(UsageError, match="more than 18 training images"):
-        Trainer(replace(RECIPE, batch=100), PairData(drawn, RECIPE), tmp_path / "x")
+        start(replace(RECIPE, batch=100), drawn, tmp_path / "x", resume=False, device="cpu")
     with pytest.raises(UsageError, match="did you mean 'compact'"):
         train_recipe("compcat", out=tmp_path / "y")

@@ -1,214 +1,219 @@
-"""One training loop for image-text retrieval.
+"""Start and resume runs of image-text retrieval: data, tokenizer, model, cached maps, validation.
 
-A run is a folder: ``recipe.json``, ``tokenizer.json``, ``metrics.jsonl`` (one line an epoch), ``state.safetensors``
-(all that resuming needs), ``checkpoint.safetensors`` (the weight average, best on validation) and ``summary.json``.
+A run folder holds, besides what :mod:`geoglot.engine.trainer` writes, ``tokenizer.json``, ``config.json`` (the
+method's configuration as it was built), ``env.json``, and ``backbone.safetensors`` where a frozen backbone feeds it.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import time
+import dataclasses
+import os
+import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from geoglot.core import registry
 from geoglot.core.errors import UsageError
 from geoglot.core.runs import environment, write_json
-from geoglot.engine import checkpoint
-from geoglot.engine.pairs import Example, PairData
+from geoglot.engine import checkpoint, composition, tokenizers
+from geoglot.engine.composition import Composed
+from geoglot.engine.features import LAST_STAGE, FeatureCache, Progress, joined
+from geoglot.engine.pairs import Example, PairBatches, PairData
 from geoglot.engine.recipe import Recipe
 from geoglot.engine.retrieval_data import Validation, training_examples
-from geoglot.nn.batch import PairBatch
-from geoglot.text.tokenizer import Tokenizer
+from geoglot.engine.trainer import Log, Trainer
+from geoglot.nn.backbone import Backbone
+from geoglot.nn.two_tower import RetrievalModel
 
-Validate = Callable[[nn.Module, Tokenizer, int], dict[str, float]]
-"""Weight-averaged model, tokenizer and side -> named figures; ``score`` is what is maximised."""
+BACKBONE = "backbone.safetensors"
+CONFIG = "config.json"
+Note = Callable[[str], None]
 
 
-def learning_rate(recipe: Recipe, progress: float) -> float:
-    """Linear rise over the first 8 %, cosine fall to 1 % of the peak; the same again, lower, in the polish.
+def make_tokenizer(recipe: Recipe, data: PairData, folder: Path) -> tokenizers.AnyTokenizer:
+    """The run's tokenizer: read from the folder, or made from the training captions and written there."""
+    file = folder / tokenizers.FILE
+    kind = tokenizers.tokenizer_class(recipe.tokenizer)
+    length = recipe.config.get("max_length", 32)
+    tokenizer: tokenizers.AnyTokenizer
+    if file.exists():
+        tokenizer = kind.load(file, max_length=length) if recipe.tokenizer == "subword" else kind.load(file)
+        return tokenizer
+    if recipe.tokenizer == "subword":
+        tokenizer = data.train_tokenizer(recipe.config.get("vocabulary", 6000), length)
+    else:
+        tokenizer = kind.train(data.corpus())
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(file)
+    return tokenizer
+
+
+def build_model(
+    recipe: Recipe, data: PairData, tokenizer: tokenizers.AnyTokenizer, backbone: Backbone | None
+) -> tuple[RetrievalModel, Any]:
+    """The recipe's method with the sizes that its data ask for, and its configuration.
+
+    A backbone that is trained comes below the method; a frozen one does not, its maps are cached.
+    """
+    module = composition.method_module(recipe.method)
+    sizes: dict[str, Any] = {
+        "vocabulary": tokenizer.size,
+        "max_length": tokenizer.max_length,
+        "categories": len(data.category_names),
+        "words": len(data.word_names),
+        "items": len(data),
+        "sentences": len(data.sentences),
+    }
+    if backbone is not None:
+        sizes["channels"] = backbone.channels
+    overrides = {name: value for name, value in recipe.config.items() if name != "vocabulary"}
+    config = composition.configure(module, sizes, overrides)
+    torch.manual_seed(recipe.seed)
+    method = composition.build_method(module, config)
+    model = method if backbone is None or recipe.frozen else Composed(backbone, method)
+    composition.set_sentences(model, torch.from_numpy(data.sentences_of_item))
+    return model, config
+
+
+def kept_stages(module: ModuleType) -> tuple[int, ...]:
+    """Which stage maps a method looks at: its ``STAGES``, or the last alone."""
+    return tuple(getattr(module, "STAGES", LAST_STAGE))
+
+
+def start(
+    recipe: Recipe,
+    examples: Sequence[Example],
+    folder: Path,
+    *,
+    resume: bool,
+    device: str,
+    cache: FeatureCache | None = None,
+    backbone: Backbone | None = None,
+    progress: Progress = lambda done, total: None,
+    note: Note = lambda text: None,
+) -> Trainer:
+    """A trainer on examples, resumed when asked and possible.
 
     Args:
-        recipe: Whose schedule.
-        progress: Share of the main cycle's steps; 1 to 2 is the polish.
-
-    Example:
-        >>> recipe = Recipe(method="compact", datasets=(), epochs=1, learning_rate=1.0)
-        >>> [round(learning_rate(recipe, p), 3) for p in (0.04, 0.08, 1.0)]
-        [0.5, 1.0, 0.01]
+        recipe: What to train.
+        examples: Training images.
+        folder: The run.
+        resume: Go on from the run's last epoch, if it has one.
+        device: Where the model works.
+        cache: Where a frozen backbone's maps come from.
+        backbone: What is trained below the method, or was run for the cache.
+        progress: Called while maps are computed.
+        note: Called with sentences about what was skipped.
     """
-    peak = recipe.learning_rate
-    if recipe.polish and progress > 1:
-        peak, progress = recipe.polish.learning_rate, progress - 1
-    if progress < 0.08:
-        return peak * progress / 0.08
-    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (progress - 0.08) / 0.92)))
-
-
-def build_model(recipe: Recipe, data: PairData, tokenizer: Tokenizer) -> nn.Module:
-    """The recipe's method with the sizes that its data asks for."""
-    module = registry.load("geoglot.methods.retrieval", recipe.method)
-    config = module.Config(
-        **{
-            "vocabulary": tokenizer.size,
-            "max_length": tokenizer.max_length,
-            "categories": len(data.category_names),
-            "words": len(data.word_names),
-            "items": len(data),
-            "sentences": len(data.sentences),
-            **recipe.config,
-        }
-    )
-    model: nn.Module = module.Model(config)
-    model.sentences_of_item.copy_(torch.from_numpy(data.sentences_of_item))  # type: ignore[operator]
-    return model
-
-
-class Trainer:
-    """State of one run: model, weight average, optimiser and step count."""
-
-    def __init__(self, recipe: Recipe, data: PairData, folder: Path, *, device: str = "cpu") -> None:
-        self.recipe, self.data, self.folder, self.device = recipe, data, folder, device
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(recipe.seed)
-        tokenizer_file = folder / "tokenizer.json"
-        if tokenizer_file.exists():
-            self.tokenizer = Tokenizer.load(tokenizer_file)
-        else:
-            self.tokenizer = data.train_tokenizer(recipe.config.get("vocabulary", 6000), 32)
-            self.tokenizer.save(tokenizer_file)
-        self.model = build_model(recipe, data, self.tokenizer).to(device)
-        self.average = build_model(recipe, data, self.tokenizer).to(device).eval()
-        self.average.load_state_dict(self.model.state_dict())
-        matrices = [p for p in self.model.parameters() if p.ndim > 1]
-        others = [p for p in self.model.parameters() if p.ndim <= 1]
-        groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
-        self.step = 0
-        self.best = -math.inf
-        self.steps_per_epoch = len(data) // recipe.batch
-        self.main_steps = self.steps_per_epoch * recipe.epochs
-        self.steps = self.main_steps + self.steps_per_epoch * (recipe.polish.epochs if recipe.polish else 0)
-        if self.steps == 0:
-            raise UsageError(
-                f"batch {recipe.batch}", cause=f"is more than {len(data)} training images", remedy="lower it"
-            )
-
-    def progress(self, step: int) -> float:
-        """Share of the main cycle's steps; beyond them 1 plus the share of the polish."""
-        if step <= self.main_steps or self.steps == self.main_steps:
-            return step / self.main_steps
-        return 1 + (step - self.main_steps) / (self.steps - self.main_steps)
-
-    def train_step(self) -> dict[str, float]:
-        """One optimiser step; returns the mean of every loss."""
-        progress = self.progress(self.step)
-        torch.manual_seed(hash((self.recipe.seed, self.step)) % 2**31)
-        side = self.recipe.side_at(progress)
-        batch = _to_device(self.data.batch(self.step, side=side, tokenizer=self.tokenizer), self.device)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.recipe, self.progress(self.step + 1))
-        self.model.train()
-        losses = self.model.losses(replace(batch, progress=progress))  # type: ignore[operator]
-        self.optimiser.zero_grad(set_to_none=True)
-        losses["total"].backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
-        self.optimiser.step()
-        self.step += 1
-        self._update_average()
-        return {name: float(value.detach().mean()) for name, value in losses.items()}
-
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        decay = min(self.recipe.average, (self.step + 1) / (self.step + 10))
-        current = self.model.state_dict()
-        for name, mean in self.average.state_dict().items():
-            if mean.dtype.is_floating_point and "_memory." not in name:
-                mean.lerp_(current[name], 1 - decay)
-
-    def save(self) -> None:
-        """Write all that resuming needs."""
-        tensors = checkpoint.with_prefix("model", self.model.state_dict())
-        tensors |= checkpoint.with_prefix("average", _without_memory(self.average.state_dict()))
-        for number, state in self.optimiser.state_dict()["state"].items():
-            tensors |= checkpoint.with_prefix(f"optimiser.{number}", state)
-        tensors["step"] = torch.tensor(self.step)
-        tensors["best"] = torch.tensor(self.best, dtype=torch.float64)
-        checkpoint.save(tensors, self.folder / "state.safetensors")
-
-    def resume(self) -> None:
-        """Go on from ``state.safetensors``."""
-        tensors = checkpoint.load(self.folder / "state.safetensors")
-        self.model.load_state_dict(checkpoint.without_prefix("model", tensors))
-        self.average.load_state_dict(checkpoint.without_prefix("average", tensors), strict=False)
-        state = self.optimiser.state_dict()
-        flat = checkpoint.without_prefix("optimiser", tensors)
-        numbers = sorted({int(name.split(".")[0]) for name in flat})
-        state["state"] = {number: checkpoint.without_prefix(str(number), flat) for number in numbers}
-        self.optimiser.load_state_dict(state)
-        self.step = int(tensors["step"])
-        self.best = float(tensors["best"])
-
-    def run(
-        self, validate: Validate, *, validate_every: int = 5, log: Callable[[dict[str, Any]], None] = lambda _: None
-    ) -> dict[str, Any]:
-        """Train to the end; validate every few epochs and keep the best weight average.
-
-        Returns:
-            The summary that is also written to ``summary.json``.
-        """
-        started = time.monotonic()
-        while self.step < self.steps:
-            totals: dict[str, float] = {}
-            first = self.step
-            while self.step < self.steps and (self.step == first or self.step % self.steps_per_epoch):
-                for name, value in self.train_step().items():
-                    totals[name] = totals.get(name, 0.0) + value
-            epoch = self.step // self.steps_per_epoch
-            record: dict[str, Any] = {"epoch": epoch, "seconds": round(time.monotonic() - started, 1)}
-            record |= {name: round(value / (self.step - first), 4) for name, value in totals.items()}
-            if epoch % validate_every == 0 or self.step == self.steps:
-                record |= self._validated(validate)
-            with (self.folder / "metrics.jsonl").open("a") as file:
-                file.write(json.dumps(record) + "\n")
-            self.save()
-            log(record)
-        summary = {"recipe": asdict(self.recipe), "steps": self.step, "best_validation_score": self.best}
-        (self.folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
-        return summary
-
-    def _validated(self, validate: Validate) -> dict[str, float]:
-        figures = validate(self.average, self.tokenizer, self.recipe.validation_side)
-        if figures["score"] > self.best:
-            self.best = figures["score"]
-            tensors = _without_memory(self.average.state_dict())
-            checkpoint.save(tensors, self.folder / "checkpoint.safetensors", metadata={"step": str(self.step)})
-        return {f"validation_{name}": round(value, 3) for name, value in figures.items()}
-
-
-def _without_memory(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {n: t for n, t in tensors.items() if "_memory." not in n and n != "sentences_of_item"}
-
-
-def _to_device(batch: PairBatch, device: str) -> PairBatch:
-    if device == "cpu":
-        return batch
-    moved = {name: getattr(batch, name).to(device, non_blocking=True) for name in batch.__dataclass_fields__}
-    return replace(batch, **moved)
-
-
-def start(recipe: Recipe, examples: Sequence[Example], folder: Path, *, resume: bool, device: str) -> Trainer:
-    """A trainer on examples, resumed when asked and possible."""
-    trainer = Trainer(recipe, PairData(examples, recipe), folder, device=device)
+    pyramids = None if cache is None else _training_maps(cache, examples, progress)
+    data = PairData(examples, recipe, pyramids)
+    if data.steps_per_epoch == 0:
+        cause = f"is more than {len(data)} training images"
+        raise UsageError(f"batch {recipe.batch}", cause=cause, remedy="lower it")
+    tokenizer = make_tokenizer(recipe, data, folder)
+    model, config = build_model(recipe, data, tokenizer, backbone)
+    if recipe.initial is not None:
+        _start_from(model, Path(recipe.initial), note)
+    trainer = Trainer(recipe, PairBatches(data, tokenizer), model, folder, device=device)
     if resume and (folder / "state.safetensors").exists():
         trainer.resume()
-    (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1) + "\n")
+    write_json(folder / "recipe.json", asdict(recipe))
+    write_json(folder / CONFIG, dataclasses.asdict(config))
+    if cache is not None:
+        keep_backbone(cache, folder / BACKBONE)
+    return trainer
+
+
+def keep_backbone(cache: FeatureCache, path: Path) -> None:
+    """The frozen backbone's weights beside the run, so that the run is whole; one copy on disk where links can be."""
+    kept = cache.folder / f"backbone-{cache.sha256[:12]}.safetensors"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint.save(cache.backbone.state_dict(), kept)
+    if path.exists():
+        return
+    try:
+        os.link(kept, path)
+    except OSError:
+        shutil.copyfile(kept, path)
+
+
+def _training_maps(cache: FeatureCache, examples: Sequence[Example], progress: Progress) -> Any:
+    names = list(dict.fromkeys(example.dataset for example in examples))
+    parts = []
+    for name in names:
+        paths = [example.path for example in examples if example.dataset == name]
+        parts.append(cache.pyramids(paths, f"{name or 'images'}-train", mirrored=True, progress=progress))
+    return joined(parts)
+
+
+def _start_from(model: RetrievalModel, run: Path, note: Note) -> None:
+    tensors = checkpoint.load(run / composition.CHECKPOINT if run.is_dir() else run)
+    skipped = [n for n in composition.start_from(model, tensors) if "_memory." not in n and n != "sentences_of_item"]
+    if skipped:
+        some = ", ".join(skipped[:5]) + (f" and {len(skipped) - 5} more" if len(skipped) > 5 else "")
+        note(f"{run}: start without {some}, which it does not hold in this shape")
+
+
+def train(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    data_root: Path | None = None,
+    cache_folder: Path | None = None,
+    resume: bool = False,
+    log: Log = lambda _: None,
+    progress: Progress = lambda done, total: None,
+    note: Note = lambda text: None,
+) -> Trainer:
+    """Train a recipe to its end in a run folder.
+
+    Args:
+        recipe: What to train.
+        folder: The run.
+        data_root: Folder with one folder per dataset; ``None`` asks the variable ``GEOGLOT_DATA``.
+        cache_folder: Where maps of frozen backbones are kept; default ``features/`` beside the run's parent.
+        resume: Go on from the run's last epoch. Without it, a folder that holds a run is refused.
+        log: Called with the figures of every epoch.
+        progress: Called with (pictures done, pictures in all) while maps are computed.
+        note: Called with sentences about what was skipped.
+
+    Raises:
+        UsageError: The recipe does not fit its method, or the folder already holds a run.
+        DataError: A dataset or a weight file is absent or damaged.
+    """
+    if (folder / "state.safetensors").exists() and not resume:
+        raise UsageError(folder, cause="already holds a run", remedy="add --resume, or choose another --out")
+    module = composition.method_module(recipe.method)
+    with_maps = composition.starts_from_maps(module, recipe)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    backbone = composition.load_backbone(str(recipe.backbone), recipe.backbone_weights) if with_maps else None
+    cache = None
+    if backbone is not None and recipe.frozen:
+        place = cache_folder or folder.parent.parent / "features"
+        side, stages = recipe.validation_side, kept_stages(module)
+        cache = FeatureCache(place, backbone, side=side, stages=stages, device=device)
+    found = training_examples(recipe, data_root)
+    trainer = start(
+        recipe,
+        found,
+        folder,
+        resume=resume,
+        device=device,
+        cache=cache,
+        backbone=backbone,
+        progress=progress,
+        note=note,
+    )
+    write_json(folder / "env.json", environment())
+    batches = trainer.batches
+    assert isinstance(batches, PairBatches)  # noqa: S101 (what start() has built, for mypy)
+    trainer.run(Validation(recipe, data_root, batches.tokenizer, cache), log=log)
     return trainer
 
 
@@ -218,7 +223,7 @@ def train_recipe(
     data_root: Path | None = None,
     out: Path | None = None,
     resume: bool = False,
-    log: Callable[[dict[str, Any]], None] = lambda _: None,
+    log: Log = lambda _: None,
 ) -> Path:
     """Train a recipe by name and return the run's folder.
 
@@ -235,11 +240,5 @@ def train_recipe(
     """
     recipe: Recipe = registry.load("geoglot.recipes", name).RECIPE
     folder = out or Path("runs") / name
-    if (folder / "state.safetensors").exists() and not resume:
-        raise UsageError(folder, cause="already holds a run", remedy="add --resume, or choose another --out")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    validation = Validation(recipe, data_root)
-    trainer = start(recipe, training_examples(recipe, data_root), folder, resume=resume, device=device)
-    write_json(folder / "env.json", environment())
-    trainer.run(validation, log=log)
+    train(recipe, folder, data_root=data_root, resume=resume, log=log)
     return folder

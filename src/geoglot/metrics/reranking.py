@@ -146,7 +146,8 @@ def reverse_rank_of_query(scores: ArrayLike, others: ArrayLike) -> NDArray[np.fl
         array([1, 0])
     """
     own, rest = _checked_query(scores, others)
-    return _reordered(own[None], (rest > own[:, None]).sum(1)[None])[0]
+    out: NDArray[np.float64] = _reordered(own[None], (rest > own[:, None]).sum(1)[None])[0]
+    return out
 
 
 def multivariate_rerank_of_query(
@@ -172,7 +173,8 @@ def multivariate_rerank_of_query(
     own, rest = _checked_query(scores, others)
     total = own.clip(0) + rest.clip(0).sum(1)
     reverse = (rest > own[:, None]).sum(1)
-    return _fused(own[None], total[None], reverse[None], weights or Weights())[0]
+    out: NDArray[np.float64] = _fused(own[None], total[None], reverse[None], weights or Weights())[0]
+    return out
 
 
 def _reverse(matrix: NDArray[Any], k: int) -> NDArray[np.float64]:
@@ -250,7 +252,8 @@ def _reverse_ranks(matrix: NDArray[Any], candidates: NDArray[np.int64], own: NDA
         open_still = low < high
         low = np.where(open_still & beaten, middle + 1, low)
         high = np.where(open_still & ~beaten, middle, high)
-    return queries - low
+    reverse: NDArray[np.int64] = queries - low
+    return reverse
 
 
 def _checked(scores: ArrayLike) -> NDArray[Any]:
