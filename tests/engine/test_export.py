@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 from fake_datasets import write_fake
-from toy_methods import toy_run
+from toy_methods import toy_model
 
 from geoglot.core.errors import BundleError, DataError, UsageError
 from geoglot.engine import bundling, checkpoint, export
 from geoglot.engine.bundling import default_name, export_run, whole_folder, write_towers
 from geoglot.engine.export_scorer import write_scorer_bundle
-from geoglot.engine.loading import load_run
+from geoglot.engine.trained import load_trained
 from geoglot.methods.retrieval import compact
 from geoglot.models.bundle import IMAGE, TEXT, TOKENIZER, load_bundle, open_network
 from geoglot.models.scorer import SIMILARITY, load_scorer
@@ -31,52 +31,58 @@ def pixels(count: int = 3, side: int = SIDE) -> np.ndarray:
 
 
 @torch.no_grad()
-def torch_images(loaded, images: np.ndarray, *, mirrored: bool = False) -> np.ndarray:
+def torch_images(model, images: np.ndarray, *, mirrored: bool = False) -> np.ndarray:
     pictures = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-    out = loaded.model.encode_image(loaded.backbone(pictures))
+    out = model.encode_image(pictures)
     if mirrored:
-        out = torch.nn.functional.normalize(out + loaded.model.encode_image(loaded.backbone(pictures.flip(3))), dim=-1)
+        out = torch.nn.functional.normalize(out + model.encode_image(pictures.flip(3)), dim=-1)
     return out.numpy()
+
+
+def scorer_bundle(parent: Path):
+    model, tokenizer = toy_model("scorer")
+    folder = parent / "bundle"
+    folder.mkdir()
+    fields = {"id": "toy-1", "method": "toy_scorer", "side": SIDE, "languages": ["en"], "max_length": 32}
+    write_scorer_bundle(model, tokenizer, folder, pixels(2), fields, trained_on=["drawn"])
+    return folder, model, tokenizer
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_a_pyramid_method_and_its_backbone_become_one_network(tmp_path: Path, mirrored: bool) -> None:
-    loaded = toy_run("two-tower", tmp_path)
-    untouched = copy.deepcopy(loaded.backbone)
-    write_towers(loaded, tmp_path, pixels(), mirrored=mirrored)
+    model, tokenizer = toy_model("two-tower")
+    untouched = copy.deepcopy(model)
+    write_towers(model, tokenizer, tmp_path, pixels(), mirrored=mirrored)
     image = open_network((tmp_path / IMAGE).read_bytes(), 1)
     (got,) = image.run(None, {"pixels": pixels(5)})
-    expected = torch_images(loaded, pixels(5), mirrored=mirrored)
+    expected = torch_images(untouched, pixels(5), mirrored=mirrored)
     assert np.abs(got - expected).max() < 1e-4
     np.testing.assert_allclose(np.linalg.norm(got, axis=1), 1, atol=1e-5)
     # folding the normalisation changed the layers, not what they compute
     pictures = torch.from_numpy(pixels()).permute(0, 3, 1, 2).float() / 255
     with torch.no_grad():
-        for before, after in zip(untouched(pictures), loaded.backbone(pictures), strict=True):
+        for before, after in zip(untouched.backbone(pictures), model.backbone(pictures), strict=True):
             assert torch.allclose(before, after, atol=1e-4)
     text = open_network((tmp_path / TEXT).read_bytes(), 1)
     for texts in (TEXTS, TEXTS[:1], ["lake " * 30]):
-        tokens = loaded.tokenizer.encode(texts)
+        tokens = tokenizer.encode(texts)
         with torch.no_grad():
-            expected = loaded.model.encode_text(torch.from_numpy(tokens)).numpy()
+            expected = model.encode_text(torch.from_numpy(tokens)).numpy()
         assert np.abs(text.run(None, {"tokens": tokens})[0] - expected).max() < 1e-4
 
 
 def test_a_scorer_becomes_three_networks(tmp_path: Path) -> None:
-    loaded = toy_run("scorer", tmp_path)
-    folder = tmp_path / "bundle"
-    folder.mkdir()
-    write_scorer_bundle(loaded, folder, pixels(2), {"id": "toy-1", "side": SIDE, "languages": ["en"]})
+    folder, model, tokenizer = scorer_bundle(tmp_path)
     manifest = json.loads((folder / "bundle.json").read_text())
     assert (manifest["format"], manifest["kind"], manifest["method"]) == (2, "scorer", "toy_scorer")
     assert set(manifest["files"]) == {IMAGE, TEXT, SIMILARITY, TOKENIZER}
     scorer = load_scorer(folder)
     images = torch.from_numpy(pixels(70)).permute(0, 3, 1, 2).float() / 255  # more than one pass
     with torch.no_grad():
-        features = loaded.model.image_features(loaded.backbone(images))
+        features = model.image_features(images)
         for text in TEXTS:
-            tokens = torch.from_numpy(loaded.tokenizer.encode([text]))
-            expected = loaded.model.similarity(features, loaded.model.text_features(tokens))[:, 0].numpy()
+            tokens = torch.from_numpy(tokenizer.encode([text]))
+            expected = model.similarity(features, model.text_features(tokens))[:, 0].numpy()
             got = scorer.scores(pixels(70), text)
             assert got.shape == (70,)
             assert np.abs(got - expected).max() < 1e-4
@@ -86,10 +92,7 @@ def test_a_scorer_becomes_three_networks(tmp_path: Path) -> None:
 
 
 def test_bundles_of_the_wrong_kind_are_refused_with_a_remedy(tmp_path: Path, colour_bundle: Path) -> None:
-    loaded = toy_run("scorer", tmp_path)
-    folder = tmp_path / "bundle"
-    folder.mkdir()
-    write_scorer_bundle(loaded, folder, pixels(2), {"id": "toy-1", "side": SIDE, "languages": ["en"]})
+    folder, _, _ = scorer_bundle(tmp_path)
     with pytest.raises(BundleError, match=r"is a scorer.*--rerank"):
         load_bundle(folder)
     with pytest.raises(BundleError, match="is a two-tower bundle, not a scorer"):
@@ -119,8 +122,9 @@ def test_a_network_that_computes_something_else_is_not_accepted(tmp_path: Path) 
 
 
 def test_a_hasher_gives_signs(tmp_path: Path) -> None:
-    loaded = toy_run("hasher", tmp_path)
-    write_towers(loaded, tmp_path, pixels(), mirrored=False)
+    model, tokenizer = toy_model("hasher")
+    write_towers(model, tokenizer, tmp_path, pixels(), mirrored=False)
+    tokenizer.save(tmp_path / TOKENIZER)
     np.save(tmp_path / "neutral.npy", np.ones((1, 16), np.float16))
     fields = {"id": "toy-1", "kind": "hasher", "method": "toy", "dimension": 16, "side": SIDE}
     export.write_manifest(
@@ -129,7 +133,7 @@ def test_a_hasher_gives_signs(tmp_path: Path) -> None:
     bundle = load_bundle(tmp_path)
     assert (bundle.kind, bundle.manifest["format"]) == ("hasher", 2)
     vectors = bundle.encode_images(pixels())
-    np.testing.assert_array_equal(vectors > 0, torch_images(loaded, pixels()) >= 0)
+    np.testing.assert_array_equal(vectors > 0, torch_images(model, pixels()) >= 0)
     np.testing.assert_array_equal(np.abs(vectors), np.float32(0.25))  # 1 / sqrt(16)
     assert set(np.abs(bundle.encode_texts(TEXTS)).ravel()) == {np.float32(0.25)}
 
@@ -148,7 +152,7 @@ def run(tmp_path: Path) -> Path:
     tensors = {k: v for k, v in model.state_dict().items() if "_memory." not in k and k != "sentences_of_item"}
     checkpoint.save(tensors, folder / "checkpoint.safetensors")
     recipe = {"method": "compact", "config": sizes, "datasets": ["ucm"], "languages": ["en", "fr"], "epochs": 1}
-    recipe |= {"sides": [{"start": 0.0, "side": 32}], "validation_side": 64, "seed": 0, "later_option": True}
+    recipe |= {"sides": [{"start": 0.0, "side": 32}], "validation_side": 64, "seed": 0, "memory_from": 0.5}
     (folder / "recipe.json").write_text(json.dumps(recipe))
     return folder
 
@@ -165,7 +169,7 @@ def test_a_run_becomes_a_bundle(run: Path, tmp_path: Path, quantised: bool) -> N
     assert set(recall["ucm"]) == {"en", "fr"}
     assert ("validation_mean_recall_percent_before_quantisation" in bundle.card) == quantised
     assert bundle.encode_texts(["red planes"]).shape == (1, 16)
-    model = load_run(run).model
+    model = load_trained(run).model
     with torch.no_grad():
         expected = model.encode_image(torch.from_numpy(pixels()).permute(0, 3, 1, 2).float() / 255).numpy()
     tolerance = 0.35 if quantised else 1e-4
@@ -188,18 +192,15 @@ def test_a_failed_export_leaves_the_old_bundle_as_it_was(run: Path, tmp_path: Pa
 
 def test_what_is_no_run_or_does_not_fit_is_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a training run"):
-        load_run(tmp_path)
+        load_trained(tmp_path)
     tensors = checkpoint.load(run / "checkpoint.safetensors")
     checkpoint.save({**tensors, "stranger": torch.zeros(1)}, run / "checkpoint.safetensors")
     with pytest.raises(DataError, match=r"does not fit its method \(stranger\)"):
-        load_run(run)
+        load_trained(run)
     recipe = json.loads((run / "recipe.json").read_text())
     (run / "recipe.json").write_text(json.dumps({**recipe, "method": "compakt"}))
     with pytest.raises(UsageError, match="did you mean 'compact'"):
-        load_run(run)
-    (run / "recipe.json").write_text("[]")
-    with pytest.raises(DataError, match="is not a training run"):
-        load_run(run)
+        load_trained(run)
 
 
 def test_default_names() -> None:

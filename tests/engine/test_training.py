@@ -13,9 +13,9 @@ from PIL import Image
 
 from geoglot.core.errors import DataError, UsageError
 from geoglot.engine import checkpoint, export
-from geoglot.engine.loading import load_run
 from geoglot.engine.pairs import Example, PairData
 from geoglot.engine.recipe import Recipe, SideStep
+from geoglot.engine.trained import load_trained
 from geoglot.engine.training import start, train_recipe
 from geoglot.methods.retrieval import compact
 
@@ -110,7 +110,7 @@ def test_onnx_equals_torch_and_eight_bits_stay_close(tmp_path: Path, drawn: list
 
     run = tmp_path / "run"
     start(RECIPE, drawn, run, resume=False, device="cpu").run(no_validation)
-    loaded = load_run(run)
+    loaded = load_trained(run)
     model, tokenizer = loaded.model, loaded.tokenizer
     tokens = torch.from_numpy(tokenizer.encode(["a blue lake", "حقل أحمر كبير"]))
     pixels = torch.randint(0, 256, (5, 64, 64, 3), dtype=torch.uint8)
@@ -136,7 +136,7 @@ def test_onnx_equals_torch_and_eight_bits_stay_close(tmp_path: Path, drawn: list
 
 def test_unfinished_or_foreign_folders_are_refused(tmp_path: Path, drawn: list[Example]) -> None:
     with pytest.raises(DataError, match="not a training run"):
-        load_run(tmp_path)
+        load_trained(tmp_path)
     (tmp_path / "checkpoint.safetensors").write_bytes(b"\x80\x04pickle")
     with pytest.raises(DataError, match="not a readable checkpoint"):
         checkpoint.load(tmp_path / "checkpoint.safetensors")

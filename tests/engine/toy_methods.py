@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.functional import normalize
 
-from geoglot.core.method import MethodCard
-from geoglot.engine.loading import LoadedRun
+from geoglot.engine.composition import Composed
 from geoglot.nn.backbone import build_backbone
 from geoglot.nn.two_tower import RetrievalModel, TwoTower
 from geoglot.text.tokenizer import Tokenizer
@@ -82,24 +79,14 @@ class Scorer(RetrievalModel):
 MODELS = {"two-tower": Towers, "hasher": Hasher, "scorer": Scorer}
 
 
-def toy_run(kind: str, folder: Path) -> LoadedRun:
-    """An untrained run of a toy method with a small backbone of our own, as :func:`load_run` gives one."""
+def toy_model(kind: str) -> tuple[Composed, Tokenizer]:
+    """An untrained toy method on a small backbone of our own, and a tokenizer."""
     torch.manual_seed(0)
     tokenizer = Tokenizer.train(["red field", "blue lake", "green forest by a lake"] * 4, vocabulary_size=120)
-    tokenizer.save(folder / "tokenizer.json")
-    card = MethodCard(title="Toy", paper="none", kind=kind)
-    method = SimpleNamespace(METHOD=card, Config=Config, Model=MODELS[kind])
     backbone = build_backbone("compact", channels=CHANNELS)
     for module in backbone.modules():  # as after some training: statistics of their own, and no block the identity
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.running_mean, std=0.2)
             nn.init.uniform_(module.running_var, 0.5, 2.0)
-    return LoadedRun(
-        folder=folder,
-        method=method,  # type: ignore[arg-type]
-        model=MODELS[kind](Config(vocabulary=tokenizer.size)).eval(),
-        backbone=backbone.eval(),
-        tokenizer=tokenizer,
-        recipe={"method": f"toy_{kind}", "datasets": ["drawn"]},
-    )
+    return Composed(backbone, MODELS[kind](Config(vocabulary=tokenizer.size))).eval(), tokenizer

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -13,17 +14,18 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from geoglot.core.errors import UsageError
 from geoglot.core.runs import environment
 from geoglot.data.category_phrases import CATEGORY_PHRASES
 from geoglot.engine import export
 from geoglot.engine.calibration import calibrate
 from geoglot.engine.export_scorer import write_scorer_bundle
-from geoglot.engine.loading import LoadedRun, load_run
 from geoglot.engine.pairs import Example, load_pictures
-from geoglot.engine.recipe import Polish, Recipe, SideStep
+from geoglot.engine.recipe import Recipe
 from geoglot.engine.retrieval_data import CAPTIONS_PER_IMAGE, embed_texts, examples, training_examples
+from geoglot.engine.tokenizers import AnyTokenizer
+from geoglot.engine.trained import load_trained
 from geoglot.metrics.ranking import retrieval_ranks, retrieval_recall
 from geoglot.models.bundle import IMAGE, NEUTRAL, TEXT, TOKENIZER, Bundle, load_bundle, signs
 
@@ -58,35 +60,33 @@ def export_run(
     Raises:
         DataError: The folder is not a finished run, or a dataset is absent.
         BundleError: ONNX computes something else than torch.
-        UsageError: It is no method of retrieval.
+        UsageError: Its method is not installed.
     """
-    loaded = load_run(run)
-    kind = loaded.card.kind
-    if kind not in ("two-tower", "hasher", "scorer"):
-        cause = f"is a {kind}, and only retrieval methods become bundles"
-        raise UsageError(loaded.name, cause=cause, remedy="give a run of a retrieval or hashing method")
-    recipe = _recipe(loaded.recipe)
-    side = side or recipe.validation_side
-    mirrored = mirrored and kind == "two-tower"
-    identity = {"id": name or default_name(loaded.name), "side": side, "languages": list(recipe.languages)}
+    learnt = exportable(run)
+    recipe, side = learnt.recipe, side or learnt.recipe.validation_side
+    mirrored = mirrored and learnt.kind == "two-tower"
+    manifest: dict[str, Any] = {
+        "id": name or default_name(learnt.method),
+        "kind": learnt.kind,
+        "method": learnt.method,
+        "side": side,
+        "languages": list(recipe.languages),
+        "max_length": learnt.tokenizer.max_length,
+        "tokenizer": recipe.tokenizer,
+        "preprocessing": PREPROCESSING,
+    }
     with whole_folder(out) as made:
         training = training_examples(recipe, data_root)
         pictures = calibration_pictures(training, side, recipe.seed)
-        if kind == "scorer":
-            write_scorer_bundle(loaded, made, pictures[:2], identity)
+        if learnt.kind == "scorer":
+            two, on = pictures[:2], recipe.datasets
+            write_scorer_bundle(learnt.model, learnt.tokenizer, made, two, manifest, trained_on=on)
             return out
-        neutral = neutral_vectors(loaded, training, recipe)
+        neutral = neutral_vectors(learnt, training)
         np.save(made / NEUTRAL, neutral.astype(np.float16), allow_pickle=False)
-        shutil.copyfile(run / "tokenizer.json", made / TOKENIZER)
-        write_towers(loaded, made, pictures[:2], mirrored=mirrored)
-        manifest: dict[str, Any] = {
-            **identity,
-            "kind": kind,
-            "method": loaded.name,
-            "dimension": int(neutral.shape[1]),
-            "max_length": loaded.tokenizer.max_length,
-            "preprocessing": PREPROCESSING,
-        }
+        learnt.tokenizer.save(made / TOKENIZER)
+        write_towers(learnt.model, learnt.tokenizer, made, pictures[:2], mirrored=mirrored)
+        manifest["dimension"] = int(neutral.shape[1])
         export.write_manifest(made, manifest, TOWER_FILES)
         in_float = validation_recall(load_bundle(made), recipe, data_root)
         in_int8 = None
@@ -103,6 +103,41 @@ def export_run(
         manifest["card"] = _card(recipe, in_float, in_int8, mirrored=mirrored)
         export.write_manifest(made, manifest, TOWER_FILES)
     return out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exportable:
+    """A model that takes pixels and tokens, with what a bundle says of it.
+
+    Attributes:
+        kind: ``two-tower``, ``hasher`` or ``scorer``.
+        method: Name in the gallery.
+        model: In evaluation mode; ``encode_image`` and ``encode_text``, or the three functions of a scorer.
+        tokenizer: Texts to tokens.
+        recipe: Datasets, languages, side and seed.
+    """
+
+    kind: str
+    method: str
+    model: nn.Module
+    tokenizer: AnyTokenizer
+    recipe: Recipe
+
+
+def exportable(run: Path) -> Exportable:
+    """What a finished run has learnt.
+
+    Raises:
+        DataError: The folder is not a finished run, or does not fit its method.
+    """
+    trained = load_trained(run)
+    return Exportable(
+        kind="two-tower" if trained.is_two_tower else "scorer",
+        method=trained.recipe.method,
+        model=trained.model,
+        tokenizer=trained.tokenizer,
+        recipe=trained.recipe,
+    )
 
 
 def default_name(method: str) -> str:
@@ -122,32 +157,35 @@ def calibration_pictures(training: Sequence[Example], side: int, seed: int) -> N
     return load_pictures([training[k].path for k in chosen], side)
 
 
-def neutral_vectors(loaded: LoadedRun, training: Sequence[Example], recipe: Recipe) -> NDArray[np.float32]:
+def neutral_vectors(learnt: Exportable, training: Sequence[Example]) -> NDArray[np.float32]:
     """Vectors of some training captions, English where there is English. -> (M, D) unit rows."""
-    language = "en" if "en" in recipe.languages else recipe.languages[0]
+    languages = learnt.recipe.languages
+    language = "en" if "en" in languages else languages[0]
     sentences = sorted({caption for example in training for caption in example.captions[language]})
-    random = np.random.default_rng(recipe.seed + 1)
+    random = np.random.default_rng(learnt.recipe.seed + 1)
     few = random.choice(len(sentences), min(NEUTRAL_CAPTIONS, len(sentences)), replace=False)
-    vectors = embed_texts(loaded.model, loaded.tokenizer, [sentences[k] for k in few])
-    return signs(vectors) if loaded.card.kind == "hasher" else vectors
+    vectors = embed_texts(learnt.model, learnt.tokenizer, [sentences[k] for k in few])
+    return signs(vectors) if learnt.kind == "hasher" else vectors
 
 
-def write_towers(loaded: LoadedRun, folder: Path, pictures: NDArray[np.uint8], *, mirrored: bool) -> None:
+def write_towers(
+    model: nn.Module, tokenizer: AnyTokenizer, folder: Path, pictures: NDArray[np.uint8], *, mirrored: bool
+) -> None:
     """Both networks of a two-tower method or hasher as float ONNX, each compared with torch.
 
     Args:
-        loaded: The run; batch normalisation is folded into its image side.
+        model: Takes pixels and tokens; batch normalisation is folded into its layers.
+        tokenizer: Its tokenizer.
         folder: Where :data:`IMAGE` and :data:`TEXT` go.
         pictures: (N, S, S, 3) uint8, at least two: what the image network is traced and compared on.
         mirrored: Average every picture with its mirror image.
     """
-    graph = export.ImageGraph(loaded.model, backbone=loaded.backbone, mirrored=mirrored)
-    export.fold_normalisation(graph)
+    export.fold_normalisation(model)
     vector = {"embedding": {0: "batch"}}
-    tokens = torch.from_numpy(loaded.tokenizer.encode(EXAMPLE_TEXTS))
+    tokens = torch.from_numpy(tokenizer.encode(EXAMPLE_TEXTS))
     text_inputs = {"tokens": {0: "batch", 1: "length"}}
-    export.to_onnx(export.TextGraph(loaded.model), [tokens], folder / TEXT, inputs=text_inputs, outputs=vector)
-    image_inputs = {"pixels": {0: "batch"}}
+    export.to_onnx(export.TextGraph(model), [tokens], folder / TEXT, inputs=text_inputs, outputs=vector)
+    graph, image_inputs = export.ImageGraph(model, mirrored=mirrored), {"pixels": {0: "batch"}}
     export.to_onnx(graph, [torch.from_numpy(pictures)], folder / IMAGE, inputs=image_inputs, outputs=vector)
 
 
@@ -188,14 +226,6 @@ def validation_recall(bundle: Bundle, recipe: Recipe, data_root: Path | None) ->
 def _distinct_encoded(bundle: Bundle, captions: list[str]) -> NDArray[np.float32]:
     number = {text: k for k, text in enumerate(dict.fromkeys(captions))}
     return bundle.encode_texts(list(number))[[number[text] for text in captions]]
-
-
-def _recipe(fields: dict[str, Any]) -> Recipe:
-    sides = tuple(SideStep(**step) for step in fields["sides"])
-    lists = {name: tuple(fields[name]) for name in ("datasets", "languages")}
-    polish = Polish(**fields["polish"]) if fields.get("polish") else None
-    known = {name: value for name, value in fields.items() if name in Recipe.__dataclass_fields__}
-    return Recipe(**{**known, **lists, "sides": sides, "polish": polish})
 
 
 def _card(

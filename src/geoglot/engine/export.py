@@ -29,30 +29,25 @@ EXPORT_TOLERANCE: Final = 1e-4
 
 
 class ImageGraph(nn.Module):
-    """uint8 pixels in, vectors out: the backbone, where the method starts from one, and the method's image side.
+    """uint8 pixels in, vectors out.
 
     Args:
-        model: The method's model.
-        backbone: Makes the pyramid that the method starts from; ``None`` where the method takes pixels.
+        model: Takes pixels: a method, or a backbone and the method that starts from its stage maps.
         mirrored: Also embed the mirror image and average the two; twice the work, steadier vectors.
     """
 
-    def __init__(self, model: nn.Module, *, backbone: nn.Module | None = None, mirrored: bool = False) -> None:
+    def __init__(self, model: nn.Module, *, mirrored: bool = False) -> None:
         super().__init__()
         self.model = model
-        self.backbone = backbone
         self.mirrored = mirrored
-
-    def embed(self, images: Tensor) -> Tensor:
-        """(N, 3, S, S) float32 in [0, 1] -> (N, D)."""
-        out: Tensor = self.model.encode_image(images if self.backbone is None else self.backbone(images))  # type: ignore[operator]
-        return out
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(N, S, S, 3) uint8 -> (N, D)."""
         images = pixels.to(torch.float32).permute(0, 3, 1, 2) / 255
-        out = self.embed(images)
-        return F.normalize(out + self.embed(images.flip(3)), dim=-1) if self.mirrored else out
+        out: Tensor = self.model.encode_image(images)  # type: ignore[operator]
+        if self.mirrored:
+            out = F.normalize(out + self.model.encode_image(images.flip(3)), dim=-1)  # type: ignore[operator]
+        return out
 
 
 class TextGraph(nn.Module):

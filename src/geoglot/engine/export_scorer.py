@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from geoglot.core.runs import environment
 from geoglot.engine import export
-from geoglot.engine.loading import LoadedRun
+from geoglot.engine.tokenizers import AnyTokenizer
 from geoglot.models.bundle import IMAGE, TEXT, TOKENIZER
 from geoglot.models.scorer import SCORES, SIMILARITY
 
@@ -27,15 +26,14 @@ EXAMPLE_TEXTS: Final = ("a bridge over a river", "planes")
 class ImageFeatures(nn.Module):
     """uint8 pixels in, the method's image features out."""
 
-    def __init__(self, model: nn.Module, backbone: nn.Module | None) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
-        self.backbone = backbone
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """(N, S, S, 3) uint8 -> features, each with first axis N."""
         images = pixels.to(torch.float32).permute(0, 3, 1, 2) / 255
-        out: tuple[Tensor, ...] = self.model.image_features(images if self.backbone is None else self.backbone(images))  # type: ignore[operator]
+        out: tuple[Tensor, ...] = self.model.image_features(images)  # type: ignore[operator]
         return out
 
 
@@ -67,20 +65,21 @@ class Similarity(nn.Module):
 
 
 @torch.no_grad()
-def write_scorer_networks(loaded: LoadedRun, folder: Path, pictures: NDArray[np.uint8]) -> None:
+def write_scorer_networks(model: nn.Module, tokenizer: AnyTokenizer, folder: Path, pictures: NDArray[np.uint8]) -> None:
     """The three networks as float ONNX, each compared with torch.
 
     Args:
-        loaded: The run.
+        model: A scorer that takes pixels, in evaluation mode.
+        tokenizer: Its tokenizer.
         folder: Where :data:`IMAGE`, :data:`TEXT` and :data:`SIMILARITY` go.
         pictures: (N, S, S, 3) uint8, at least two.
 
     Raises:
         BundleError: A network cannot be exported, or computes something else than torch.
     """
-    image, text = ImageFeatures(loaded.model, loaded.backbone).eval(), TextFeatures(loaded.model).eval()
+    image, text = ImageFeatures(model).eval(), TextFeatures(model).eval()
     pixels = torch.from_numpy(pictures)
-    tokens = torch.from_numpy(loaded.tokenizer.encode(EXAMPLE_TEXTS))
+    tokens = torch.from_numpy(tokenizer.encode(EXAMPLE_TEXTS))
     image_features, text_features = image(pixels), text(tokens)
     longer = text(torch.nn.functional.pad(tokens, (0, 1)))
     image_names = _axes("image", image_features, image_features, first="images")
@@ -88,7 +87,7 @@ def write_scorer_networks(loaded: LoadedRun, folder: Path, pictures: NDArray[np.
     export.to_onnx(image, [pixels], folder / IMAGE, inputs={"pixels": {0: "images"}}, outputs=image_names)
     export.to_onnx(text, [tokens], folder / TEXT, inputs={"tokens": {0: "texts", 1: "length"}}, outputs=text_names)
     export.to_onnx(
-        Similarity(loaded.model, len(image_features)),
+        Similarity(model, len(image_features)),
         [*image_features, *text_features],
         folder / SIMILARITY,
         inputs={**image_names, **text_names},
@@ -110,32 +109,32 @@ def _axes(
 
 
 def write_scorer_bundle(
-    loaded: LoadedRun, folder: Path, pictures: NDArray[np.uint8], fields: Mapping[str, Any]
+    model: nn.Module,
+    tokenizer: AnyTokenizer,
+    folder: Path,
+    pictures: NDArray[np.uint8],
+    fields: Mapping[str, Any],
+    *,
+    trained_on: Sequence[str],
 ) -> None:
     """Networks, tokenizer, card and manifest of a scorer.
 
     Args:
-        loaded: The run.
+        model: A scorer that takes pixels, in evaluation mode.
+        tokenizer: Its tokenizer.
         folder: An empty folder.
         pictures: (N, S, S, 3) uint8, at least two.
-        fields: ``id``, ``side`` and ``languages``.
+        fields: ``id``, ``method``, ``side``, ``languages``, ``max_length``, ``tokenizer``.
+        trained_on: Names of datasets.
     """
-    write_scorer_networks(loaded, folder, pictures)
-    shutil.copyfile(loaded.folder / "tokenizer.json", folder / TOKENIZER)
+    write_scorer_networks(model, tokenizer, folder, pictures)
+    tokenizer.save(folder / TOKENIZER)
     card = {
-        "method": loaded.name,
-        "trained_on": [f"{dataset}, train split" for dataset in loaded.recipe.get("datasets", ())],
+        "method": fields["method"],
+        "trained_on": [f"{dataset}, train split" for dataset in trained_on],
         "quantisation": "none, float32",
         "limits": "Re-ranks the candidates of another model; it cannot be indexed.",
         "exported": datetime.now(UTC).date().isoformat(),
         "machine": environment(),
     }
-    manifest = {
-        **fields,
-        "kind": "scorer",
-        "method": loaded.name,
-        "max_length": loaded.tokenizer.max_length,
-        "preprocessing": 1,
-        "card": card,
-    }
-    export.write_manifest(folder, manifest, SCORER_FILES)
+    export.write_manifest(folder, {**fields, "kind": "scorer", "preprocessing": 1, "card": card}, SCORER_FILES)

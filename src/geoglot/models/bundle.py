@@ -14,8 +14,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,14 @@ FORMAT_OF_KIND: Final = {"two-tower": 1, "hasher": 2, "scorer": 2}
 SHIPPED: Final = Path(__file__).with_name("bundles")
 IMAGE, TEXT, TOKENIZER, NEUTRAL = "image.onnx", "text.onnx", "tokenizer.json", "neutral.npy"
 BATCH: Final = 32
+_TOKENIZERS: Final = {"words": ("words", "WordTokenizer"), "clip": ("clip_tokens", "ClipTokenizer")}
+
+
+class AnyTokenizer(Protocol):
+    """Texts to rows of token ids, 0 = padding."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """(N,) texts -> (N, L)."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +110,18 @@ class BundleFolder:
         return content
 
     @cached_property
-    def tokenizer(self) -> Tokenizer:
-        """The sub-word tokenizer."""
+    def tokenizer(self) -> AnyTokenizer:
+        """What turns texts into token ids."""
         self.read(TOKENIZER)
-        return Tokenizer.load(self.folder / TOKENIZER, max_length=int(self.manifest["max_length"]))
+        path, kind = self.folder / TOKENIZER, str(self.manifest.get("tokenizer", "subword"))
+        if kind == "subword":
+            return Tokenizer.load(path, max_length=int(self.manifest["max_length"]))
+        if kind not in _TOKENIZERS:
+            cause = f"needs a tokenizer of kind {kind!r}, this version knows subword, {', '.join(_TOKENIZERS)}"
+            raise BundleError(self.folder, cause=cause, remedy="update geoglot")
+        module, name = _TOKENIZERS[kind]
+        loaded: AnyTokenizer = getattr(import_module(f"geoglot.text.{module}"), name).load(path)
+        return loaded
 
 
 @dataclass(frozen=True)
