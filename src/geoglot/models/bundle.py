@@ -224,6 +224,39 @@ def load_bundle(name_or_path: str | Path = "compact", *, threads: int = 0) -> Bu
     return Bundle(folder, manifest, sha256, threads)
 
 
+def find_bundle(bundle_id: str, sha256: str, folder: str = "") -> Bundle:
+    """The bundle of a given digest: one that ships with the package, else the one in a folder where it once was.
+
+    Args:
+        bundle_id: Name, for the message.
+        sha256: Digest of its manifest; nothing else is accepted.
+        folder: Where to look, empty for nowhere.
+
+    Raises:
+        BundleError: It is in neither place.
+
+    Example:
+        >>> shipped = load_bundle("compact")
+        >>> find_bundle(shipped.id, shipped.sha256).folder == shipped.folder
+        True
+    """
+    places: list[str | Path] = [SHIPPED / name for name in available()]
+    was = ""
+    if folder:
+        places.append(Path(folder))
+        there = (Path(folder) / "bundle.json").is_file()
+        was = f"; it was in {folder}, where there is {'another one' if there else 'none'} now"
+    for place in places:
+        try:
+            found = load_bundle(place)
+        except BundleError:
+            continue
+        if found.sha256 == sha256:
+            return found
+    cause = f"({sha256[:12]}) is the model of this archive, and is not at hand{was}"
+    raise BundleError(bundle_id, cause=cause, remedy="give its folder with --model")
+
+
 def read_manifest(name_or_path: str | Path) -> tuple[Path, dict[str, Any], str]:
     """Folder, manifest and the manifest's SHA-256 of a bundle of any kind.
 
