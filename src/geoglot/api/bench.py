@@ -18,7 +18,7 @@ from geoglot.metrics.ranking import Ties
 if TYPE_CHECKING:
     from geoglot.models.encoder import Encoder
 
-__all__ = ["Report", "evaluate_confidence", "evaluate_retrieval"]
+__all__ = ["Report", "evaluate_confidence", "evaluate_retrieval", "evaluate_run", "paper_tables"]
 
 
 def evaluate_retrieval(
@@ -78,6 +78,61 @@ def evaluate_retrieval(
     return Report(record=record, path=None if out is None else write_result(record, Path(out)))
 
 
+def evaluate_run(
+    run: str | Path,
+    data: str = "rsicd",
+    split: str = "test",
+    languages: Sequence[str] = ("en", "ar", "fr", "it"),
+    root: str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    cache: str | Path | None = None,
+    ties: Ties = "stable",
+    resamples: int = 1000,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Image-text retrieval figures of a training run of any method, as :func:`evaluate_retrieval` gives of a bundle.
+
+    The predictions stay in the run, as ``predictions-<data>-<split>.npz``.
+
+    Args:
+        run: Folder that ``geoglot train`` wrote.
+        data: Name of a dataset.
+        split: ``train``, ``val`` or ``test``.
+        languages: Two-letter codes.
+        root: Folder that holds the datasets; ``None`` asks the variable ``GEOGLOT_DATA``.
+        out: Results folder, gets ``retrieval/<run>-<dataset>.json``; ``None`` writes no result.
+        cache: Where stage maps of a frozen backbone are kept; ``None`` computes them and keeps none.
+        ties: Who goes first among equal scores.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
+        progress: Called with (images done, images in all) while stage maps are computed.
+
+    Raises:
+        DataError: The folder is no finished run, or the dataset is absent or damaged.
+        UsageError: Unknown dataset, split or language.
+    """
+    from geoglot.engine.run_prediction import predict_run
+    from geoglot.engine.trained import load_trained
+
+    load_dataset(data)
+    trained = load_trained(Path(run))
+    predictions = predict_run(
+        trained,
+        data,
+        split=split,
+        languages=languages,
+        root=root,
+        cache_folder=None if cache is None else Path(cache),
+        progress=progress or (lambda done, total: None),
+    )
+    path = Path(run) / f"predictions-{data}-{split}.npz"
+    save_predictions(predictions, path)
+    record = evaluate_retrieval_file(path, ties=ties, resamples=resamples, seed=seed)
+    return Report(record=record, path=None if out is None else write_result(record, Path(out)))
+
+
 def evaluate_confidence(
     model: str | Path = "compact",
     data: str = "rsicd",
@@ -122,6 +177,25 @@ def evaluate_confidence(
         removed_with=twins(SAME_PLACES.get(data, ())),
     )
     return Report(record=record, path=None if out is None else write_result(record, Path(out)))
+
+
+def paper_tables(
+    paper: str, results: str | Path = "results", *, run: str | Path | None = None
+) -> dict[str, list[dict[str, str]]]:
+    """A paper's tables, each published row beside the rows that were measured here; empty cells were not measured.
+
+    Args:
+        paper: ``multilanguage``.
+        results: Results folder.
+        run: Training run with ``predictions-<data>-test.npz``, from which ranks of single queries are read.
+
+    Raises:
+        UsageError: There are no tables of this paper.
+        DataError: A result cannot be read.
+    """
+    from geoglot.engine.paper_tables import tables_of
+
+    return tables_of(paper, Path(results), None if run is None else Path(run))
 
 
 def _load(model: str | Path) -> Encoder:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from geoglot.api.bench import Report
 
 GROUP = "Models and methods"
 SUMMARY = "Measure a model on a benchmark dataset, per language, with intervals."
 EXAMPLES = """
   geoglot evaluate retrieval --data rsicd --split test --model compact
   geoglot evaluate retrieval --data ucm --split val --languages en,ar --data-root datasets/
+  geoglot evaluate retrieval --data ucm --run runs/scan --cache features/ --out results
   geoglot evaluate confidence --data rsicd --split test
+  geoglot evaluate tables --paper multilanguage --results results
 """
 
 
@@ -20,11 +25,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options and arguments."""
     from geoglot.cli._output import RECORD_FORMATS, add_output_options
 
-    parser.add_argument("task", choices=["retrieval", "confidence"], metavar="TASK", help="retrieval or confidence")
-    parser.add_argument("--data", required=True, metavar="NAME", help="dataset: rsicd, ucm ...")
+    parser.add_argument(
+        "task", choices=["retrieval", "confidence", "tables"], metavar="TASK", help="retrieval, confidence or tables"
+    )
+    parser.add_argument("--data", metavar="NAME", help="dataset: rsicd, ucm ...")
     parser.add_argument("--split", default="test", metavar="NAME", help="split of the dataset (default: test)")
     parser.add_argument(
         "--model", default="compact", metavar="NAME", help="model bundle, by name or folder (default: compact)"
+    )
+    parser.add_argument("--run", type=Path, metavar="RUN", help="training run of any method, in place of a bundle")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="where features of a run's frozen backbone are kept")
+    parser.add_argument(
+        "--paper", default="multilanguage", metavar="NAME", help="tables: whose, beside what was measured here"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="tables: results folder (default: results)"
     )
     parser.add_argument(
         "--languages", default="en,ar,fr,it", metavar="CODES", help="query languages (default: en,ar,fr,it)"
@@ -41,23 +56,13 @@ def run(options: argparse.Namespace) -> int:
     """Measure, show one line per language, write the result file where asked."""
     import sys
 
-    from geoglot.api.bench import evaluate_confidence, evaluate_retrieval
-    from geoglot.cli._command import DONE, warn
+    from geoglot.cli._command import DONE, require, warn
     from geoglot.cli._output import as_json, choose_format, show_records
-    from geoglot.cli._progress import progress_display
 
-    languages = [code.strip() for code in options.languages.split(",") if code.strip()]
-    with progress_display("encoding", quiet=options.quiet) as shown:
-        evaluate = evaluate_retrieval if options.task == "retrieval" else evaluate_confidence
-        report = evaluate(
-            options.model,
-            options.data,
-            options.split,
-            languages,
-            options.data_root,
-            options.out,
-            progress=lambda done, total: shown(done, total, "images"),
-        )
+    if options.task == "tables":
+        return _show_tables(options)
+    require(options.data is not None, "--data", cause="is missing", remedy="name a dataset, such as --data rsicd")
+    report = _measured(options)
     if choose_format(options.format, None, terminal=sys.stdout.isatty()) == "jsonl":
         print(as_json(dict(report.record)))
     else:
@@ -66,6 +71,41 @@ def run(options: argparse.Namespace) -> int:
         show_records(rows(report.record["languages"]), asked="table", title=title)
     if report.path is not None:
         warn(f"wrote {report.path}.")
+    return DONE
+
+
+def _measured(options: argparse.Namespace) -> Report:
+    """The report of a bundle or a run."""
+    from geoglot.api.bench import evaluate_confidence, evaluate_retrieval, evaluate_run
+    from geoglot.cli._command import needs_torch, require
+    from geoglot.cli._progress import progress_display
+
+    languages = [code.strip() for code in options.languages.split(",") if code.strip()]
+    split, root, out = options.split, options.data_root, options.out
+    with progress_display("encoding", quiet=options.quiet) as shown:
+
+        def progress(done: int, total: int) -> None:
+            shown(done, total, "images")
+
+        if options.run is not None:
+            remedy = "export the run, and give the bundle with --model"
+            require(options.task == "retrieval", "--run", cause="is for retrieval", remedy=remedy)
+            with needs_torch():
+                return evaluate_run(
+                    options.run, options.data, split, languages, root, out, cache=options.cache, progress=progress
+                )
+        evaluate = evaluate_retrieval if options.task == "retrieval" else evaluate_confidence
+        return evaluate(options.model, options.data, split, languages, root, out, progress=progress)
+
+
+def _show_tables(options: argparse.Namespace) -> int:
+    """A paper's tables, each of its rows beside what was measured here."""
+    from geoglot.api.bench import paper_tables
+    from geoglot.cli._command import DONE
+    from geoglot.cli._output import show_records
+
+    for title, rows in paper_tables(options.paper, options.results, run=options.run).items():
+        show_records(rows, asked=options.format, title=title)
     return DONE
 
 

@@ -54,12 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def command_names() -> list[str]:
     """Names of all commands: the files of this package, then entry points of other distributions."""
-    return [name for name in registry.names(PACKAGE) if name != "main"]
+    return [name.replace("_", "-") for name in registry.names(PACKAGE) if name != "main"]
 
 
 def load_command(name: str) -> Command:
-    """Import one command."""
-    return cast(Command, registry.load(PACKAGE, name))
+    """Import one command; ``convert-checkpoint`` lies in ``convert_checkpoint.py``."""
+    written = name if name in registry.names(PACKAGE) else name.replace("-", "_")
+    return cast(Command, registry.load(PACKAGE, written))
 
 
 def _run(arguments: list[str]) -> int:

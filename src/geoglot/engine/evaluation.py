@@ -69,7 +69,7 @@ def evaluate_retrieval(
     """R@1, R@5, R@10 both ways, mR, rsum, median and mean rank, per language, plain and duplicate-aware.
 
     Args:
-        predictions: Vectors and correspondence.
+        predictions: Vectors or scores, and correspondence.
         ties: Who goes first among equal scores.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
@@ -103,7 +103,7 @@ def evaluate_retrieval(
             "captions_without_translation": header["captions_without_translation"],
             "image_side": header["image_side"],
             "image_resize": "RGB, box reduction by whole factors then bilinear, aspect not kept",
-            "score": "cosine in double precision, rounded to float32",
+            "score": header.get("score", "cosine in double precision, rounded to float32"),
             "ties": ties,
             "cutoffs": list(CUTOFFS),
             "recall": "percent of queries with at least one answer among the first k",
@@ -115,6 +115,7 @@ def evaluate_retrieval(
             },
             "seeds": {"bootstrap": seed},
         },
+        **({"run": dict(header["run"])} if "run" in header else {}),
         "environment": header["environment"],
         "dates": {"predicted": header["date"], "evaluated": datetime.now(UTC).strftime("%Y-%m-%d")},
     }
@@ -141,13 +142,17 @@ def write_result(record: Mapping[str, Any], results: Path) -> Path:
 def _language(
     images: NDArray[np.float32], texts: LanguagePredictions, ties: Ties, resamples: int, seed: int
 ) -> dict[str, Any]:
-    # Copies of a caption share one vector in the file; the plain protocol puts them side by side again.
-    plain = retrieval_ranks(
-        CosineScores(images, texts.vectors[texts.text_of_caption]), texts.image_of_caption, ties=ties
-    )
+    # Copies of a caption share one text in the file; the plain protocol puts them side by side again.
+    which = texts.text_of_caption
+    if texts.scores is None:
+        repeated: NDArray[np.float32] | CosineScores = CosineScores(images, texts.vectors[which])
+        scores: NDArray[np.float32] | CosineScores = CosineScores(images, texts.vectors)
+    else:
+        repeated, scores = texts.scores[:, which], texts.scores
+    plain = retrieval_ranks(repeated, texts.image_of_caption, ties=ties)
     own = np.stack([texts.image_of_caption, np.arange(len(texts.image_of_caption))], axis=1)
     shared = np.unique(np.stack([texts.image_of_caption, texts.text_of_caption], axis=1), axis=0)
-    aware = duplicate_aware_ranks(CosineScores(images, texts.vectors), shared, ties=ties)
+    aware = duplicate_aware_ranks(scores, shared, ties=ties)
     return {
         "plain": _figures(plain, own, resamples, seed),
         "duplicate_aware": _figures(aware, shared, resamples, seed),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,11 +60,7 @@ def predict(
         BundleError: The model gives vectors of another shape, or not of unit length.
         UsageError: Unknown dataset, split or language.
     """
-    records = load_dataset(dataset).records(split, root)
-    if not records:
-        raise DataError(f"{dataset}, {split}", cause="has no images", remedy="check the listing of the dataset")
-    needs_table = any(language != "en" for language in languages)
-    table = load_translations(root) if needs_table else Translations({})
+    records, table = read_split(dataset, split, languages, root)
     texts: dict[str, LanguagePredictions] = {}
     missing: dict[str, int] = {}
     for language in dict.fromkeys(languages):
@@ -72,19 +69,12 @@ def predict(
     image_vectors = _predict_images(encoder, [record.path for record in records], progress)
     seconds = time.perf_counter() - started
     phrases = CATEGORY_PHRASES.get(dataset, {})
-    counts = [len(record.captions) for record in records]
     header = {
-        "dataset": dataset,
-        "split": split,
+        **split_header(dataset, split, records, missing),
         "model": {"id": encoder.id, "sha256": encoder.sha256},
         "dimension": encoder.dimension,
         "image_side": encoder.side,
-        "languages": list(texts),
-        "captions_per_image": {"least": min(counts), "most": max(counts)},
-        "captions_without_translation": missing,
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "images_per_second": round(len(records) / seconds, 1),
-        "environment": environment(),
     }
     return Predictions(
         header=header,
@@ -95,6 +85,38 @@ def predict(
         phrase_categories=tuple(phrases),
         phrases={language: _predict_phrases(encoder, phrases, language) for language in texts if phrases},
     )
+
+
+def read_split(
+    dataset: str, split: str, languages: Sequence[str], root: str | Path | None
+) -> tuple[list[CaptionedImage], Translations]:
+    """The images of a split and the table of translations that its languages need.
+
+    Raises:
+        DataError: The dataset or the table is absent, or the split is empty.
+        UsageError: Unknown dataset or split.
+    """
+    records = load_dataset(dataset).records(split, root)
+    if not records:
+        raise DataError(f"{dataset}, {split}", cause="has no images", remedy="check the listing of the dataset")
+    needs_table = any(language != "en" for language in languages)
+    return records, load_translations(root) if needs_table else Translations({})
+
+
+def split_header(
+    dataset: str, split: str, records: Sequence[CaptionedImage], missing: Mapping[str, int]
+) -> dict[str, Any]:
+    """What the header of a prediction says about the data and the day; ``missing`` is by language."""
+    counts = [len(record.captions) for record in records]
+    return {
+        "dataset": dataset,
+        "split": split,
+        "languages": list(missing),
+        "captions_per_image": {"least": min(counts), "most": max(counts)},
+        "captions_without_translation": dict(missing),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "environment": environment(),
+    }
 
 
 def read_square(path: Path, side: int) -> NDArray[np.uint8]:
@@ -133,6 +155,39 @@ def _predict_texts(
     encoder: Encoder, records: Sequence[CaptionedImage], table: Translations, language: str
 ) -> tuple[LanguagePredictions, int]:
     """The captions of one language, and how many of them have no translation."""
+    found = captions_of(records, table, language)
+    predictions = LanguagePredictions(
+        vectors=_encode_texts(encoder, found.distinct),
+        text_of_caption=found.text_of_caption,
+        image_of_caption=found.image_of_caption,
+    )
+    return predictions, found.missing
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CaptionsOfLanguage:
+    """The captions of a split in one language, and which image and which distinct text each is.
+
+    Attributes:
+        distinct: Each string once, in the order of first appearance.
+        text_of_caption: int64 in [0, U), (M,).
+        image_of_caption: int64 in [0, N), (M,).
+        missing: How many captions have no translation and were left out.
+    """
+
+    distinct: list[str]
+    text_of_caption: NDArray[np.int64]
+    image_of_caption: NDArray[np.int64]
+    missing: int
+
+
+def captions_of(records: Sequence[CaptionedImage], table: Translations, language: str) -> CaptionsOfLanguage:
+    """Gather the captions of a split.
+
+    Raises:
+        DataError: An image has no caption in the language.
+        UsageError: The table does not hold the language.
+    """
     captions: list[str] = []
     image_of_caption: list[int] = []
     missing = 0
@@ -148,12 +203,12 @@ def _predict_texts(
         image_of_caption += [index] * len(kept)
         missing += len(translated.missing)
     distinct, text_of_caption = distinct_captions(captions)
-    predictions = LanguagePredictions(
-        vectors=_encode_texts(encoder, distinct),
+    return CaptionsOfLanguage(
+        distinct=distinct,
         text_of_caption=text_of_caption,
         image_of_caption=np.array(image_of_caption, dtype=np.int64),
+        missing=missing,
     )
-    return predictions, missing
 
 
 def _predict_phrases(

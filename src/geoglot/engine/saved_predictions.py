@@ -1,6 +1,7 @@
 """``predictions.npz``: what a model said about a split, in a file that cannot carry code.
 
-Arrays, with N images, D the dimension, and for each language U distinct texts and M captions:
+Arrays, with N images, D the dimension, and for each language U distinct texts and M captions. A model whose score
+needs both sides has no vectors (D = 0) and gives the scores themselves:
 
 ========================== ================= =====================================================
 ``header``                 JSON as text      format, dataset, split, model, image side, date ...
@@ -8,6 +9,7 @@ Arrays, with N images, D the dimension, and for each language U distinct texts a
 ``image_ids``              text (N,)         identifiers of the dataset
 ``image_categories``       text (N,)         scene class, empty where unknown
 ``text_vectors.LANGUAGE``  float32 (U, D)    one row per distinct caption
+``scores.``                float32 (N, U)    of every image with every distinct caption; only where D = 0
 ``text_of_caption.``       int64 (M,)        which distinct text a caption is
 ``image_of_caption.``      int64 (M,)        which image it was written for
 ``phrase_categories``      text (C,)         classes that have query phrases; may be empty
@@ -30,7 +32,7 @@ from numpy.typing import NDArray
 from geoglot.core.errors import DataError
 from geoglot.core.runs import whole_file
 
-FORMAT = 1
+FORMAT = 2
 _REMEDY = "predict again"
 
 
@@ -42,11 +44,13 @@ class LanguagePredictions:
         vectors: float32, (U, D), one row per distinct caption.
         text_of_caption: int64 in [0, U), (M,).
         image_of_caption: int64 in [0, N), (M,).
+        scores: float32, (N, U), of a model without vectors, else ``None``.
     """
 
     vectors: NDArray[np.float32]
     text_of_caption: NDArray[np.int64]
     image_of_caption: NDArray[np.int64]
+    scores: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,6 +99,8 @@ def save_predictions(predictions: Predictions, path: Path) -> None:
         arrays[f"text_vectors.{language}"] = texts.vectors
         arrays[f"text_of_caption.{language}"] = texts.text_of_caption
         arrays[f"image_of_caption.{language}"] = texts.image_of_caption
+        if texts.scores is not None:
+            arrays[f"scores.{language}"] = texts.scores
     for language, phrases in predictions.phrases.items():
         arrays[f"phrase_vectors.{language}"] = phrases
     with whole_file(path) as temporary:
@@ -128,6 +134,7 @@ def load_predictions(path: str | Path) -> Predictions:
                     vectors=arrays[f"text_vectors.{language}"],
                     text_of_caption=arrays[f"text_of_caption.{language}"],
                     image_of_caption=arrays[f"image_of_caption.{language}"],
+                    scores=arrays.get(f"scores.{language}"),
                 )
                 for language in header["languages"]
             },
@@ -155,6 +162,10 @@ def _inconsistency(predictions: Predictions) -> str:
         distinct = texts.vectors.shape[0]
         if texts.vectors.shape != (distinct, dimension):
             return f"holds {language} text vectors of another dimension"
+        if (texts.scores is None) != (dimension > 0):
+            return f"holds both vectors and scores of {language}, or neither"
+        if texts.scores is not None and texts.scores.shape != (images, distinct):
+            return f"holds {language} scores of another shape"
         if texts.text_of_caption.shape != texts.image_of_caption.shape or texts.text_of_caption.ndim != 1:
             return f"holds {language} captions of two different numbers"
         for indices, size in ((texts.text_of_caption, distinct), (texts.image_of_caption, images)):

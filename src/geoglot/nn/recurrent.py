@@ -18,7 +18,6 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 
 def text_lengths(tokens: Tensor) -> Tensor:
@@ -70,6 +69,26 @@ def sequence_dropout(like: Tensor, count: int, probability: float) -> Tensor:
     return kept.to(like.dtype) / (1 - probability)
 
 
+def reading_order(lengths: Tensor) -> tuple[Tensor, Tensor, list[int]]:
+    """All words, first words first, longest text first, so that a step of a recurrence is one matrix product.
+
+    Args:
+        lengths: (T,) int64, each at least 1.
+
+    Returns:
+        (N,) text and (N,) position of each of the N words, and how many texts have a word at each step.
+
+    Example:
+        >>> reading_order(torch.tensor([1, 3]))  # first words of texts 1 and 0, then the rest of text 1
+        (tensor([1, 0, 1, 1]), tensor([0, 0, 1, 2]), [2, 1, 1])
+    """
+    order = lengths.argsort(descending=True, stable=True)
+    steps = torch.arange(int(lengths.max()), device=lengths.device)
+    present = lengths[order] > steps[:, None]
+    step, place = present.nonzero(as_tuple=True)
+    return order[place], step, present.sum(1).tolist()
+
+
 class Recurrence(nn.Module):
     """One layer of gated recurrent units, read from left to right. (T, L, D), (T,) -> (T, L, H).
 
@@ -102,42 +121,47 @@ class Recurrence(nn.Module):
 
     def forward(self, words: Tensor, lengths: Tensor) -> Tensor:
         """States after every word, 0 behind the end of a text. (T, L, D), (T,) int64 -> (T, L, H)."""
-        states = self._with_dropout(words) if self.training and self.dropout else self._plain(words, lengths)
-        return states * word_mask(lengths, words.shape[1])[:, :, None].to(states.dtype)
+        if torch.onnx.is_in_onnx_export():
+            return self._exported(words) * word_mask(lengths, words.shape[1])[:, :, None].to(words.dtype)
+        rows, steps, sizes = reading_order(lengths)
+        masked = self.training and self.dropout > 0
+        word_masks = sequence_dropout(words[:, 0], 3, self.dropout) if masked else None
+        present = words[rows, steps]
+        if word_masks is None:
+            inputs = F.linear(present, self.weight_input, self.bias_input)
+        else:
+            gates = zip(word_masks, self.weight_input.chunk(3), self.bias_input.chunk(3), strict=True)
+            inputs = torch.cat([F.linear(present * mask[rows], weight, bias) for mask, weight, bias in gates], 1)
+        states = self._states(inputs, sizes, masked=masked)
+        out = states.new_zeros(*words.shape[:2], self.hidden)
+        return out.index_put((rows, steps), states)
 
-    def _plain(self, words: Tensor, lengths: Tensor) -> Tensor:
-        start = words.new_zeros(1, words.shape[0], self.hidden)
-        weights = [self.weight_input, self.weight_hidden, self.bias_input, self.bias_hidden]
-        if torch.onnx.is_in_onnx_export():  # an exported graph keeps the padding: what follows a text cannot change it
-            states: Tensor = torch.gru(words, start, weights, True, 1, 0.0, self.training, False, True)[0]
-            return states
-        packed = pack_padded_sequence(words, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        data = torch.gru(packed.data, packed.batch_sizes, start, weights, True, 1, 0.0, self.training, False)[0]
-        return pad_packed_sequence(packed._replace(data=data), batch_first=True, total_length=words.shape[1])[0]
-
-    def _with_dropout(self, words: Tensor) -> Tensor:
-        word_masks = sequence_dropout(words[:, 0], 3, self.dropout)
-        inputs = torch.cat(
-            [
-                F.linear(words * mask[:, None], weight, bias)
-                for mask, weight, bias in zip(
-                    word_masks, self.weight_input.chunk(3), self.bias_input.chunk(3), strict=True
-                )
-            ],
-            2,
-        )
-        state = words.new_zeros(len(words), self.hidden)
-        state_masks = sequence_dropout(state, 3, self.dropout)
+    def _states(self, inputs: Tensor, sizes: list[int], *, masked: bool) -> Tensor:
+        """The recurrence over words in reading order. (N, 3 H) -> (N, H)."""
+        state = inputs.new_zeros(sizes[0], self.hidden)
+        masks = sequence_dropout(state, 3, self.dropout) if masked else None
         weights = self.weight_hidden.view(3, self.hidden, self.hidden).transpose(1, 2)
         biases = self.bias_hidden.view(3, 1, self.hidden)
         states = []
-        for step in inputs.unbind(1):
-            reset_in, update_in, new_in = step.chunk(3, 1)
-            reset_state, update_state, new_state = torch.baddbmm(biases, state * state_masks, weights).unbind(0)
-            reset, update = torch.sigmoid(reset_in + reset_state), torch.sigmoid(update_in + update_state)
-            state = torch.lerp(torch.tanh(new_in + reset * new_state), state, update)
+        for step in inputs.split(sizes):
+            state = state[: len(step)]
+            if masks is None:
+                reset_state, update_state, new_state = F.linear(state, self.weight_hidden, self.bias_hidden).chunk(3, 1)
+            else:
+                dropped = state * masks[:, : len(step)]
+                reset_state, update_state, new_state = torch.baddbmm(biases, dropped, weights).unbind(0)
+            reset_word, update_word, new_word = step.chunk(3, 1)
+            reset, update = torch.sigmoid(reset_word + reset_state), torch.sigmoid(update_word + update_state)
+            state = torch.lerp(torch.tanh(torch.addcmul(new_word, reset, new_state)), state, update)
             states.append(state)
-        return torch.stack(states, 1)
+        return torch.cat(states)
+
+    def _exported(self, words: Tensor) -> Tensor:
+        """The same as one operator that ONNX knows; what follows a text's end cannot change what came before."""
+        start = words.new_zeros(1, words.shape[0], self.hidden)
+        weights = [self.weight_input, self.weight_hidden, self.bias_input, self.bias_hidden]
+        states: Tensor = torch.gru(words, start, weights, True, 1, 0.0, False, False, True)[0]
+        return states
 
 
 class LastStateEncoder(nn.Module):
