@@ -143,7 +143,7 @@ class Recurrence(nn.Module):
         weights = self.weight_hidden.view(3, self.hidden, self.hidden).transpose(1, 2)
         biases = self.bias_hidden.view(3, 1, self.hidden)
         states = []
-        for step in inputs.split(sizes):
+        for step in torch.split(inputs, sizes):
             state = state[: len(step)]
             if masks is None:
                 reset_state, update_state, new_state = F.linear(state, self.weight_hidden, self.bias_hidden).chunk(3, 1)
