@@ -16,8 +16,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import geoglot as gg
-from geoglot.api.rerank import SecondReader, reciprocal_scores
+from geoglot.api.rerank import SecondReader
 from geoglot.cli._output import hit_record
+from geoglot.metrics.reciprocal import reciprocal_scores
+from geoglot.metrics.reranking import Weights
 from geoglot.models.bundle import find_bundle, load_bundle
 from geoglot.models.scorer import load_scorer
 
@@ -182,7 +184,7 @@ def test_reciprocal_puts_back_what_fits_another_caption_better(archive_folder: P
     # share 0.69 / (0.69 + 0.72) and 0.68 / 0.68; position by score 0, 1; reverse position 1, 0
     first, second = np.exp(-0.05), np.exp(-0.10)
     expected = [0.3 * 0.69 / 1.41 + first + 1.1 * second, 0.3 * 1.0 + second + 1.1 * first]
-    np.testing.assert_allclose(reciprocal_scores(query, rows, neutral), expected, atol=1e-6)
+    np.testing.assert_allclose(reciprocal_scores(query, rows, neutral, weights=Weights()), expected, atol=1e-6)
     with gg.Archive.open(archive_folder) as archive:
         plain = archive.search("red", k=22)
         again = archive.search("red", k=22, rerank="reciprocal")

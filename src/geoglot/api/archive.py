@@ -250,7 +250,8 @@ class Archive:
 
     def _second_look(self, rerank: str, query: Query) -> SecondLook:
         """The function that re-orders the first candidates; made before the search, so that a slip is told at once."""
-        from geoglot.api.rerank import SecondReader, reciprocal_scores, reordered, words_of
+        from geoglot.api.rerank import SecondReader, reordered, words_of
+        from geoglot.metrics.reciprocal import reciprocal_scores
 
         words = words_of(query, rerank)
         if rerank != "reciprocal" and rerank not in self._readers:

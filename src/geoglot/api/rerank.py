@@ -1,7 +1,7 @@
 """Second looks at the first candidates of a search: asking back, or reading words and pixels together.
 
 ``reciprocal``  would the candidate, as a picture, have asked for these words? How the query ranks for it among the
-                model's neutral captions, fused with the rank by score (:mod:`geoglot.metrics.reranking`).
+                model's neutral captions, fused with the rank by score (:mod:`geoglot.metrics.reciprocal`).
 a scorer        a bundle of a cross-attention method scores the query with the pixels of every candidate, which are
                 read again from the files by the decoder.
 
@@ -20,50 +20,16 @@ from numpy.typing import NDArray
 
 from geoglot.api.query import Query
 from geoglot.core.errors import UsageError
-from geoglot.metrics.confidence import other_captions
-from geoglot.metrics.reranking import Weights, multivariate_rerank_of_query
 
 if TYPE_CHECKING:
     from geoglot.archive.search import RawHit
     from geoglot.core.records import Window
     from geoglot.models.scorer import ScorerBundle
 
-RECIPROCAL: Final = Weights()
-"""Constants of ``reciprocal``."""
 REMEMBERED_TILES: Final = 512
 
 Place = tuple[str, tuple[int, ...]]
 """A file and a window of it."""
-
-
-def reciprocal_scores(
-    query: NDArray[np.float32],
-    rows: NDArray[np.float32],
-    neutral: NDArray[np.float32],
-    *,
-    weights: Weights = RECIPROCAL,
-) -> NDArray[np.float64]:
-    """New scores of some candidates: by rank, by reverse rank among other captions, and by share.
-
-    Args:
-        query: (D,) unit vector of words.
-        rows: (K, D) unit rows, the candidates, K at least 1.
-        neutral: (M, D) unit rows of captions; those that mean the same as the query are left out.
-        weights: Of the three parts.
-
-    Returns:
-        (K,), the best first under a stable descending sort.
-
-    Example:
-        The second picture fits another caption better than the query; the third fits nothing else.
-
-        >>> query = np.array([1, 0, 0], np.float32)
-        >>> rows = np.array([[0.9, 0.1, 0.42], [0.7, 0.71, 0], [0.68, 0, 0.73]], np.float32)
-        >>> reciprocal_scores(query, rows, np.array([[0, 1, 0]], np.float32)).argsort()[::-1]
-        array([0, 2, 1])
-    """
-    others = other_captions(query, neutral)
-    return multivariate_rerank_of_query(rows @ query, rows @ others.T, weights=weights)
 
 
 def words_of(query: Query, rerank: str) -> list[tuple[str, float]]:
