@@ -1,0 +1,1 @@
+"""Hashing methods: images and texts to binary codes."""
