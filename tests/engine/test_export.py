@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from fake_datasets import write_fake
-from toy_methods import toy_model
+from toy_methods import CHANNELS, toy_model
 
+from geoglot.core import registry
 from geoglot.core.errors import BundleError, DataError, UsageError
 from geoglot.engine import bundling, checkpoint, export
 from geoglot.engine.bundling import default_name, export_run, whole_folder, write_towers
-from geoglot.engine.export_scorer import write_scorer_bundle
+from geoglot.engine.composition import Composed
+from geoglot.engine.export_scorer import write_scorer_bundle, write_scorer_networks
+from geoglot.engine.hashing import HashingRecipe, load_hasher, train_hasher
+from geoglot.engine.hashing_features import ImageFeature, run_features
 from geoglot.engine.trained import load_trained
 from geoglot.methods.retrieval import compact
 from geoglot.models.bundle import IMAGE, TEXT, TOKENIZER, load_bundle, open_network
 from geoglot.models.scorer import SIMILARITY, load_scorer
+from geoglot.nn.backbone import build_backbone
 from geoglot.text.tokenizer import Tokenizer
 
 SIDE = 64
@@ -205,3 +211,122 @@ def test_what_is_no_run_or_does_not_fit_is_refused(run: Path, tmp_path: Path) ->
 
 def test_default_names() -> None:
     assert default_name("pe_rsitr") == "pe-rsitr-1"
+
+
+@pytest.fixture
+def hashing_run(run: Path, tmp_path: Path) -> Path:
+    """A run of DUCH at 16 bits on the features of the other run."""
+    features = run_features(run, "ucm", data_root=tmp_path, side=64, languages=("en",))
+    recipe = HashingRecipe(method="duch", dataset="ucm", epochs=2, batch=6, config={"hidden": 24, "bits": 16})
+    return train_hasher(recipe, features, tmp_path / "hashing")
+
+
+@torch.no_grad()
+def test_a_hashing_run_becomes_a_bundle_with_its_towers(run: Path, hashing_run: Path, tmp_path: Path) -> None:
+    out = export_run(hashing_run, out=tmp_path / "made", data_root=tmp_path, quantised=False, features=run)
+    bundle = load_bundle(out)
+    assert (bundle.id, bundle.kind, bundle.dimension, bundle.manifest["format"]) == ("duch-1", "hasher", 16, 2)
+    hasher, scaled, _ = load_hasher(hashing_run)
+    towers = load_trained(run).model
+    images = torch.from_numpy(pixels(8)).permute(0, 3, 1, 2).float() / 255
+    soft = hasher.hash_image(torch.from_numpy(scaled.images(ImageFeature(towers)(images).numpy()))).numpy()
+    (got,) = bundle._image_session.run(None, {"pixels": pixels(8)})
+    assert np.abs(got - soft).max() < 1e-4
+    sure = np.abs(soft) > 1e-4
+    assert ((bundle.encode_images(pixels(8)) > 0) == (soft >= 0))[sure].all()
+    texts = ["red planes", "blue water"]
+    vectors = towers.encode_text(torch.from_numpy(load_trained(run).tokenizer.encode(texts))).numpy()
+    soft = hasher.hash_text(torch.from_numpy(scaled.texts(vectors))).numpy()
+    assert ((bundle.encode_texts(texts) > 0) == (soft >= 0))[np.abs(soft) > 1e-4].all()
+    assert set(np.abs(bundle.neutral).ravel()) == {np.float32(0.25)}
+
+
+def test_a_hasher_needs_the_very_run_that_made_its_features(run: Path, hashing_run: Path, tmp_path: Path) -> None:
+    ask = {"out": tmp_path / "made", "data_root": tmp_path}
+    with pytest.raises(UsageError, match="add --features"):
+        export_run(hashing_run, **ask)
+    with pytest.raises(DataError, match="is not a finished run"):
+        export_run(hashing_run, **ask, features=tmp_path)
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    tensors = checkpoint.load(run / "checkpoint.safetensors")
+    checkpoint.save({**tensors, "log_temperature": torch.tensor(0.5)}, other / "checkpoint.safetensors")
+    with pytest.raises(UsageError, match="is not the run that made the features"):
+        export_run(hashing_run, **ask, features=other)
+    recipe = json.loads((hashing_run / "recipe.json").read_text())
+    (hashing_run / "recipe.json").write_text(json.dumps({**recipe, "features": {"image": "mine.npy"}}))
+    with pytest.raises(UsageError, match=r"features that no run made \(mine\.npy\)"):
+        export_run(hashing_run, **ask, features=run)
+    assert not (tmp_path / "made").exists()
+
+
+GAPS = {
+    "multilanguage": "nn/clip.py asks len(tokens), which tracing writes down as a number; tokens.shape[0] stays free",
+    "scan": "similarity works through blocks; similarity_in_one_piece is missing",
+}
+"""Methods that do not become a bundle yet, and why."""
+METHODS = [
+    pytest.param(name, marks=[pytest.mark.xfail(reason=GAPS[name], raises=BundleError)] if name in GAPS else [])
+    for name in registry.names("geoglot.methods.retrieval")
+]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_of_the_gallery_can_be_exported(name: str, tmp_path: Path) -> None:
+    """At contract-test sizes, on a small backbone where the method starts from one: ONNX equals torch, or it raises."""
+    method = registry.load("geoglot.methods.retrieval", name)
+    torch.manual_seed(0)
+    model = method.Model(method.Config(**method.SMALL)).eval()
+    if model.image_input == "pyramid":
+        model = Composed(build_backbone("compact", channels=CHANNELS), model).eval()
+    if method.METHOD.kind == "two-tower":
+        write_towers(model, LengthTokenizer(), tmp_path, pixels(2), mirrored=True)
+        assert {path.name for path in tmp_path.iterdir()} == {IMAGE, TEXT}
+    else:
+        write_scorer_networks(model, LengthTokenizer(), tmp_path, pixels(2))
+        assert {path.name for path in tmp_path.iterdir()} == {IMAGE, TEXT, SIMILARITY}
+
+
+def test_scan_in_one_piece_becomes_a_bundle(tmp_path: Path) -> None:
+    """With the one-piece form of its similarity, SCAN scores in ONNX as it does in blocks."""
+    from geoglot.methods.retrieval import scan
+    from geoglot.nn.recurrent import word_mask
+
+    class OnePiece(scan.Model):
+        def similarity_in_one_piece(self, images, texts):
+            (regions,), (words, lengths) = images, texts
+            return self._scores(regions, words, word_mask(lengths, words.shape[1]))
+
+    torch.manual_seed(0)
+    model = Composed(build_backbone("compact", channels=CHANNELS), OnePiece(scan.Config(**scan.SMALL))).eval()
+    write_scorer_networks(model, LengthTokenizer(), tmp_path, pixels(2))
+    features = model.image_features(torch.from_numpy(pixels(40)).permute(0, 3, 1, 2).float() / 255)
+    texts = model.text_features(torch.from_numpy(LengthTokenizer().encode(["a bridge over the wide river", "planes"])))
+    inputs = {"image_0": features[0], "text_0": texts[0], "text_1": texts[1]}
+    network = open_network((tmp_path / SIMILARITY).read_bytes(), 1)
+    (got,) = network.run(None, {name: tensor.detach().numpy() for name, tensor in inputs.items()})
+    assert np.abs(got - model.similarity(features, texts).detach().numpy()).max() < 1e-4
+
+
+def test_an_exporter_that_fails_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    class Sorted(torch.nn.Module):
+        def forward(self, values: torch.Tensor) -> torch.Tensor:
+            return values[values.argsort(stable=True)]
+
+    with pytest.raises(BundleError, match="cannot be exported to ONNX"):
+        export.to_onnx(Sorted(), [torch.ones(3)], tmp_path / "x.onnx", inputs={"v": {0: "n"}}, outputs={"y": {0: "n"}})
+    assert capfd.readouterr().out == ""
+
+
+class LengthTokenizer:
+    """A token per word: its length. Fits the vocabularies of contract-test sizes."""
+
+    max_length = 7
+    size = 40
+
+    def encode(self, texts):
+        rows = [[2 + len(word) for word in text.split()] for text in texts]
+        return np.array([row + [0] * (max(map(len, rows)) - len(row)) for row in rows], np.int64)
+
+    def save(self, path: Path) -> None:
+        raise NotImplementedError

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -20,10 +20,11 @@ from geoglot.core.runs import environment
 from geoglot.data.category_phrases import CATEGORY_PHRASES
 from geoglot.engine import export
 from geoglot.engine.calibration import calibrate
+from geoglot.engine.export_hasher import is_hashing_run, load_hashed_towers
 from geoglot.engine.export_scorer import write_scorer_bundle
 from geoglot.engine.pairs import Example, load_pictures
 from geoglot.engine.recipe import Recipe
-from geoglot.engine.retrieval_data import CAPTIONS_PER_IMAGE, embed_texts, examples, training_examples
+from geoglot.engine.retrieval_data import CAPTIONS_PER_IMAGE, examples, training_examples
 from geoglot.engine.tokenizers import AnyTokenizer
 from geoglot.engine.trained import load_trained
 from geoglot.metrics.ranking import retrieval_ranks, retrieval_recall
@@ -45,6 +46,7 @@ def export_run(
     mirrored: bool = True,
     quantised: bool = True,
     name: str | None = None,
+    features: Path | None = None,
 ) -> Path:
     """Write the bundle of a run and return its folder.
 
@@ -56,13 +58,14 @@ def export_run(
         mirrored: Average every picture with its mirror image.
         quantised: Quantise the convolutions of the image network to 8 bits; otherwise everything stays in float32.
         name: Identifier of the bundle; default the method's name and version 1.
+        features: For a hasher, the run whose towers made its features.
 
     Raises:
         DataError: The folder is not a finished run, or a dataset is absent.
         BundleError: ONNX computes something else than torch.
-        UsageError: Its method is not installed.
+        UsageError: Its method is not installed, or a hasher's `features` are missing or another run.
     """
-    learnt = exportable(run)
+    learnt = exportable(run, features)
     recipe, side = learnt.recipe, side or learnt.recipe.validation_side
     mirrored = mirrored and learnt.kind == "two-tower"
     manifest: dict[str, Any] = {
@@ -124,12 +127,22 @@ class Exportable:
     recipe: Recipe
 
 
-def exportable(run: Path) -> Exportable:
-    """What a finished run has learnt.
+def exportable(run: Path, features: Path | None = None) -> Exportable:
+    """What a finished run has learnt; a hasher together with the towers below it.
 
     Raises:
         DataError: The folder is not a finished run, or does not fit its method.
+        UsageError: A hasher's `features` are missing, or another run.
     """
+    if is_hashing_run(run):
+        hashed, towers, hashing = load_hashed_towers(run, features)
+        return Exportable(
+            kind="hasher",
+            method=hashing.method,
+            model=hashed,
+            tokenizer=towers.tokenizer,
+            recipe=replace(towers.recipe, datasets=(hashing.dataset,), seed=hashing.seed),
+        )
     trained = load_trained(run)
     return Exportable(
         kind="two-tower" if trained.is_two_tower else "scorer",
@@ -164,8 +177,13 @@ def neutral_vectors(learnt: Exportable, training: Sequence[Example]) -> NDArray[
     sentences = sorted({caption for example in training for caption in example.captions[language]})
     random = np.random.default_rng(learnt.recipe.seed + 1)
     few = random.choice(len(sentences), min(NEUTRAL_CAPTIONS, len(sentences)), replace=False)
-    vectors = embed_texts(learnt.model, learnt.tokenizer, [sentences[k] for k in few])
-    return signs(vectors) if learnt.kind == "hasher" else vectors
+    texts = [sentences[k] for k in few]
+    with torch.no_grad():
+        parts = [
+            learnt.model.encode_text(torch.from_numpy(learnt.tokenizer.encode(texts[start : start + 256]))).numpy()  # type: ignore[operator]
+            for start in range(0, len(texts), 256)
+        ]
+    return signs(np.concatenate(parts)) if learnt.kind == "hasher" else np.concatenate(parts)
 
 
 def write_towers(

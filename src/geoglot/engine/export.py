@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +25,9 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from geoglot.core.errors import BundleError
-from geoglot.models.bundle import FORMAT_OF_KIND, open_network
+from geoglot.models.bundle import BATCH, FORMAT_OF_KIND, open_network
 
+_REMEDY: Final = "see which part of the method depends on numbers that a fixed graph does not know"
 EXPORT_TOLERANCE: Final = 1e-4
 """How far an exported network may be from the one that was trained, per value."""
 
@@ -94,7 +98,7 @@ def to_onnx(
 
     Args:
         graph: The network.
-        examples: One tensor per input; the export is compared on them, and on their first rows alone.
+        examples: One tensor per input; see :func:`onnx_gap`.
         path: File to write.
         inputs: Name of every input with its free axes.
         outputs: Name of every output with its free axes.
@@ -103,8 +107,9 @@ def to_onnx(
         BundleError: A value differs by more than :data:`EXPORT_TOLERANCE`, or the network cannot be exported.
     """
     graph.eval()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _silent():
         # The trace-based exporter is announced as legacy, but its graphs are the ones that static quantisation reads.
+        # It warns of every Python number in a graph (onnx_gap tells those that matter), and prints a graph that fails.
         warnings.simplefilter("ignore")
         try:
             torch.onnx.export(
@@ -119,25 +124,47 @@ def to_onnx(
             )
         except (RuntimeError, torch.onnx.OnnxExporterError) as error:
             cause = f"cannot be exported to ONNX ({str(error).splitlines()[0]})"
-            raise BundleError(path, cause=cause, remedy="see which operation of the method has no ONNX form") from error
+            raise BundleError(path, cause=cause, remedy=_REMEDY) from error
     gap = onnx_gap(graph, examples, path, list(inputs))
     if not gap <= EXPORT_TOLERANCE:
         cause = f"computes something else than the trained network (a value is off by {gap:.2g})"
         raise BundleError(path, cause=cause, remedy="report the method; its bundle would be wrong")
 
 
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Send standard output nowhere, also what compiled code prints: the exporter's dumps are no data."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 @torch.no_grad()
 def onnx_gap(graph: nn.Module, examples: Sequence[Tensor], path: Path, inputs: Sequence[str]) -> float:
-    """The greatest difference between a network in torch and in ONNX Runtime, on all examples and on the first alone.
+    """The greatest difference between a network in torch and in ONNX Runtime.
 
-    A NaN on either side counts as an infinite difference.
+    On all examples, on the first alone, and on more of them than a bundle ever takes at once, so that no number of
+    rows is part of the graph. A NaN on either side counts as an infinite difference.
     """
     network = open_network(path.read_bytes(), 1)
     worst = 0.0
-    for some in (list(examples), [tensor[:1] for tensor in examples]):
+    many = [tensor[torch.arange(BATCH + 1) % len(tensor)] for tensor in examples]
+    for some in (list(examples), [tensor[:1] for tensor in examples], many):
         expected = graph(*some)
         expected = expected if isinstance(expected, tuple) else (expected,)
-        got = network.run(None, {name: tensor.numpy() for name, tensor in zip(inputs, some, strict=True)})
+        known = {given.name for given in network.get_inputs()}  # an input that nothing depends on is left out
+        fed = {name: tensor.numpy() for name, tensor in zip(inputs, some, strict=True) if name in known}
+        try:
+            got = network.run(None, fed)
+        except Exception as error:  # ONNX Runtime has no common class
+            raise BundleError(path, cause=f"works for one shape alone ({error})", remedy=_REMEDY) from error
         for one, other in zip(expected, got, strict=True):
             difference = np.abs(one.numpy().astype(np.float64) - other)
             worst = max(worst, float(difference.max(initial=0.0)) if np.isfinite(difference).all() else float("inf"))

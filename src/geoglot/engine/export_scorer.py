@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from geoglot.core.runs import environment
 from geoglot.engine import export
+from geoglot.engine.composition import Composed
 from geoglot.engine.tokenizers import AnyTokenizer
 from geoglot.models.bundle import IMAGE, TEXT, TOKENIZER
 from geoglot.models.scorer import SCORES, SIMILARITY
@@ -51,16 +52,22 @@ class TextFeatures(nn.Module):
 
 
 class Similarity(nn.Module):
-    """Features of both sides in, the score of every pair out."""
+    """Features of both sides in, the score of every pair out.
+
+    A method whose ``similarity`` works through blocks, which no fixed graph can, offers the same in one piece as
+    ``similarity_in_one_piece``.
+    """
 
     def __init__(self, model: nn.Module, image_parts: int) -> None:
         super().__init__()
         self.model = model
         self.image_parts = image_parts
+        method = model.method if isinstance(model, Composed) else model
+        self.pairs = getattr(method, "similarity_in_one_piece", model.similarity)
 
     def forward(self, *features: Tensor) -> Tensor:
         """Image features, then text features -> (N, T)."""
-        out: Tensor = self.model.similarity(features[: self.image_parts], features[self.image_parts :])  # type: ignore[operator]
+        out: Tensor = self.pairs(features[: self.image_parts], features[self.image_parts :])
         return out
 
 

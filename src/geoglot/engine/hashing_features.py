@@ -17,9 +17,9 @@ from torch.nn import functional as F
 from geoglot.core.errors import DataError
 from geoglot.data.captioned import CaptionedImage, load_dataset
 from geoglot.data.translations import Translations, load_translations
-from geoglot.engine.export import load_run
 from geoglot.engine.hashing_data import CAPTIONS_PER_IMAGE, FeatureSet
 from geoglot.engine.retrieval_data import embed_texts
+from geoglot.engine.trained import load_trained
 
 CROP = 200
 """Side of the centre crop, in pixels of the image file."""
@@ -120,7 +120,8 @@ def run_features(
     Raises:
         DataError: The run or the dataset is absent, or an image has no class.
     """
-    model, tokenizer, recipe = load_run(run)
+    trained = load_trained(run)
+    model, tokenizer, recipe = trained.model, trained.tokenizer, trained.recipe
     source = load_dataset(dataset)
     records = [record for split in source.SPLITS for record in source.records(split, data_root)]
     nameless = next((record for record in records if record.category is None), None)
@@ -137,9 +138,9 @@ def run_features(
     return FeatureSet(
         dataset=dataset,
         source={
-            "image": f"mean of the last stage of {recipe['method']}'s image network, {side} pixels",
-            "text": f"unit vector of {recipe['method']}'s text tower",
-            "trained on": ", ".join(f"{name} train" for name in recipe["datasets"]),
+            "image": f"mean of the last stage of {recipe.method}'s image network, {side} pixels",
+            "text": f"unit vector of {recipe.method}'s text tower",
+            "trained on": ", ".join(f"{name} train" for name in recipe.datasets),
             "checkpoint sha256": checkpoint,
         },
         splits=np.array([record.split for record in records]),
