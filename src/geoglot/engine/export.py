@@ -136,7 +136,7 @@ def _silent() -> Iterator[None]:
     """Send standard output nowhere, also what compiled code prints: the exporter's dumps are no data."""
     sys.stdout.flush()
     kept = os.dup(1)
-    with open(os.devnull, "w") as nowhere:
+    with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
     try:
         yield

@@ -15,15 +15,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from geoglot.engine.saved_predictions import LanguagePredictions, Predictions
-from geoglot.metrics.confidence import other_captions
+from geoglot.engine.saved_predictions import Predictions
+from geoglot.metrics.confidence import means_something_else
 from geoglot.metrics.ranking import RetrievalRanks, RetrievalRecall, retrieval_ranks, retrieval_recall
 from geoglot.metrics.reciprocal import Parts, reciprocal_parts
 from geoglot.metrics.reranking import Weights, multivariate_rerank
 
 GRID: Final = tuple(
     Weights(significance=significance, reverse=reverse, decay=decay)
-    for significance, reverse, decay in product((0.0, 0.3, 3.0, 30.0), (0.0, 0.1, 0.3, 1.1, 3.0), (0.02, 0.05, 0.2))
+    for significance, reverse, decay in product((0.0, 0.3, 3.0, 30.0), (0.0, 0.1, 0.3, 1.1, 3.0), (0.01, 0.05, 0.2))
 )
 """Constants that :func:`best_weights` chooses from; the published ones are among them."""
 
@@ -39,40 +39,48 @@ class NeutralReranking:
     """
 
     def __init__(self, predictions: Predictions, language: str, neutral: NDArray[np.float32], *, k: int) -> None:
-        texts = predictions.texts[language]
-        self._texts = texts
-        images = predictions.image_vectors
-        self._scores = texts.vectors @ images.T
-        self._candidates: list[NDArray[np.int64]] = []
-        self._parts: list[Parts] = []
-        for query, scores in zip(texts.vectors, self._scores, strict=True):
-            candidates = np.argsort(-scores, kind="stable")[:k]
-            rows = images[candidates]
-            self._candidates.append(candidates)
-            self._parts.append(reciprocal_parts(scores[candidates], rows @ other_captions(query, neutral).T))
+        texts, images = predictions.texts[language], predictions.image_vectors
+        scores = texts.vectors @ images.T
+        self._plain = retrieval_ranks(scores.T[:, texts.text_of_caption], texts.image_of_caption)
+        self.candidates = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        fitting = images @ neutral.T
+        parts = [
+            reciprocal_parts(own[candidates], fitting[candidates][:, means_something_else(query, neutral)])
+            for query, own, candidates in zip(texts.vectors, scores, self.candidates, strict=True)
+        ]
+        self._parts = Parts(
+            share=np.stack([part.share for part in parts]),
+            forward=np.stack([part.forward for part in parts]),
+            backward=np.stack([part.backward for part in parts]),
+        )
+        self._text = texts.text_of_caption
+        is_answer = self.candidates[self._text] == texts.image_of_caption[:, None]
+        self._reached = is_answer.any(1)
+        self._place = is_answer.argmax(1)
+
+    def scores(self, weights: Weights) -> NDArray[np.float64]:
+        """New scores of the candidates of every distinct text. -> (U, K)."""
+        return self._parts.scores(weights)
 
     def ranks(self, weights: Weights | None) -> RetrievalRanks:
-        """Ranks of both directions; without weights as they are without re-ranking."""
-        plain = plain_ranks(self._scores.T, self._texts)
+        """Ranks of both directions; without weights as they are without re-ranking.
+
+        Equal new scores keep the order by score; what is no candidate keeps its rank.
+        """
         if weights is None:
-            return plain
-        order_of = np.empty_like(self._scores, dtype=np.int64)
-        columns = np.arange(self._scores.shape[1])
-        for row, (candidates, parts) in enumerate(zip(self._candidates, self._parts, strict=True)):
-            order = np.argsort(-self._scores[row], kind="stable")
-            order[: len(candidates)] = candidates[np.argsort(-parts.scores(weights), kind="stable")]
-            order_of[row, order] = columns
-        ranks = 1 + order_of[self._texts.text_of_caption, self._texts.image_of_caption]
-        return RetrievalRanks(image_to_text=plain.image_to_text, text_to_image=ranks)
+            return self._plain
+        new = self.scores(weights)[self._text]
+        own = np.take_along_axis(new, self._place[:, None], 1)
+        before = np.arange(new.shape[1]) < self._place[:, None]
+        rank = 1 + (new > own).sum(1) + ((new == own) & before).sum(1)
+        return RetrievalRanks(
+            image_to_text=self._plain.image_to_text,
+            text_to_image=np.where(self._reached, rank, self._plain.text_to_image),
+        )
 
     def recall(self, weights: Weights | None) -> RetrievalRecall:
         """Recall of both directions."""
         return retrieval_recall(self.ranks(weights))
-
-
-def plain_ranks(scores: NDArray[np.float32], texts: LanguagePredictions) -> RetrievalRanks:
-    """Ranks without re-ranking. (N images, U distinct texts) -> ranks over all captions."""
-    return retrieval_ranks(scores[:, texts.text_of_caption], texts.image_of_caption)
 
 
 def gallery_recall(predictions: Predictions, language: str, *, k: int, weights: Weights) -> RetrievalRecall:
