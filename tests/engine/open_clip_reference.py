@@ -29,7 +29,7 @@ _LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
 
 
 def filled(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The same weights everywhere: 0.3 cos(1 + 0.7 i + the tensor's place in sorted order), norms' scales near 1."""
+    """The same weights everywhere: 0.3 cos(1 + 0.37 i^2 + place in sorted order), norms' scales near 1."""
     out = {}
     for place, name in enumerate(sorted(state)):
         tensor = state[name]
@@ -37,7 +37,7 @@ def filled(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             out[name] = tensor
             continue
         index = torch.arange(tensor.numel(), dtype=torch.float64)
-        values = 0.3 * torch.cos(1 + 0.7 * index + place)
+        values = 0.3 * torch.cos(1 + 0.37 * index * index + place)
         if _is_scale(name):
             values = 1 + values / 3
         out[name] = values.reshape(tensor.shape).to(tensor.dtype)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.nn.functional import normalize
+from torch.nn.functional import conv2d, interpolate, normalize
 
 from geoglot.nn.fusion import Attention, GuidedBlock, Normalisation, SelfBlock
 from geoglot.nn.graph import CellGraph, GraphConvolutions, co_location
 from geoglot.nn.guidance import guidance, pair_cosines, soft_cosines
-from geoglot.nn.multiscale import MultiScaleSalience
+from geoglot.nn.multiscale import MultiScaleSalience, convolve_enlarged
 
 
 def test_graph_convolution_on_two_nodes_by_hand() -> None:
@@ -117,4 +117,33 @@ def test_salience_cell_by_hand() -> None:
     maps = tuple(torch.rand(1, 1, s, s) for s in (16, 8, 4, 2))
     high = maps[3].repeat_interleave(2, 2).repeat_interleave(2, 3)
     expected = (maps[2] + (maps[2] + high) / 2) * 0.5  # a gate of zeros halves
+    assert torch.allclose(layer.salience(maps), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("small", "full"), [((18, 18), (36, 36)), ((5, 4), (9, 7)), ((3, 3), (3, 3)), ((1, 2), (8, 5))]
+)
+def test_convolving_as_if_enlarged(small: tuple[int, int], full: tuple[int, int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.rand(2, 4, *small, generator=generator, requires_grad=True)
+    weight = torch.rand(5, 4, 3, 3, generator=generator, requires_grad=True)
+    given = convolve_enlarged(features, weight, full, stride=4)
+    expected = conv2d(interpolate(features, size=full, mode="nearest"), weight, stride=4)
+    assert torch.allclose(given, expected, atol=1e-5)
+    for one, other in zip(
+        torch.autograd.grad(given.square().sum(), (features, weight)),
+        torch.autograd.grad(expected.square().sum(), (features, weight)),
+        strict=True,
+    ):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-3)
+
+
+def test_salience_is_that_of_enlarged_and_joined_maps() -> None:
+    torch.manual_seed(0)
+    layer = MultiScaleSalience((2, 3, 4, 5), outputs=6)
+    maps = tuple(torch.rand(2, c, s, s) for c, s in ((2, 36), (3, 18), (4, 9), (5, 5)))
+    low = torch.cat([maps[0], interpolate(maps[1], size=36, mode="nearest")], 1)
+    high = torch.cat([maps[2], interpolate(maps[3], size=9, mode="nearest")], 1)
+    mixed = torch.cat([layer.fine(low), layer.coarse(high)], 1) + high.mean(1, keepdim=True)
+    expected = layer.value(mixed) * torch.sigmoid(layer.gate(mixed))
     assert torch.allclose(layer.salience(maps), expected, atol=1e-6)

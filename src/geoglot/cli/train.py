@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--initial", metavar="RUN", help="run whose weights the method starts from, where they fit")
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
     parser.add_argument("--batch", type=int, metavar="N", help="images per step")
+    parser.add_argument("--side", type=int, metavar="PIXELS", help="side of the pictures, in training and validation")
     parser.add_argument("--learning-rate", type=float, metavar="RATE", help="peak learning rate")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of everything")
     parser.add_argument(
@@ -91,6 +92,8 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
         text = getattr(options, name)
         if text is not None:
             changes[field] = tuple(word.strip() for word in text.split(",") if word.strip())
+    if options.side is not None:
+        changes |= {"sides": ({"start": 0.0, "side": options.side},), "validation_side": options.side}
     if options.learning_rate is not None:
         changes["optimiser"] = {"learning_rate": options.learning_rate}
     return changes

@@ -131,18 +131,20 @@ def build_method(module: ModuleType, config: Any) -> RetrievalModel:
 
 
 def starts_from_maps(module: ModuleType, recipe: Recipe) -> bool:
-    """Whether the recipe gives its method stage maps of a backbone.
+    """Whether the recipe's method takes stage maps of a backbone, once that fits what the recipe says.
 
     Raises:
         UsageError: The method starts from stage maps and the recipe names no backbone, or the other way round.
     """
-    asked = getattr(module.Model, "image_input", "pyramid")
+    with torch.device("meta"):
+        asked = build_method(module, configure(module, {}, recipe.config)).image_input
     if asked == "pyramid" and recipe.backbone is None:
         remedy = "add --backbone compact, --backbone resnet18 or --backbone timm:NAME"
         raise UsageError(recipe.method, cause="starts from a backbone's stage maps, and none is named", remedy=remedy)
-    if recipe.frozen and recipe.backbone is None:
-        raise UsageError("frozen", cause="needs a backbone to keep as it is", remedy="add --backbone")
-    return recipe.backbone is not None
+    if asked == "pixels" and (recipe.backbone is not None or recipe.frozen):
+        remedy = "leave --backbone and --frozen out"
+        raise UsageError(recipe.method, cause="takes pixels and has no use for a backbone", remedy=remedy)
+    return asked == "pyramid"
 
 
 def load_backbone(name: str, weights: str | Path | None) -> Backbone:

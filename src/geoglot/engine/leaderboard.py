@@ -16,25 +16,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+
 from geoglot.core import registry
 from geoglot.core.errors import DataError, UsageError
 from geoglot.core.runs import environment, write_json
 from geoglot.data.captioned import load_dataset
 from geoglot.engine.composition import PACKAGE, load_backbone, method_module, weights_digest
 from geoglot.engine.evaluation import DECIMALS, evaluate_retrieval_file
+from geoglot.engine.features import FeatureCache
 from geoglot.engine.launch import merged
 from geoglot.engine.recipe import Recipe, recipe_from
 from geoglot.engine.run_prediction import predict_run
 from geoglot.engine.saved_predictions import save_predictions
 from geoglot.engine.trained import load_trained
-from geoglot.engine.training import train
+from geoglot.engine.training import kept_stages, train
 from geoglot.metrics.ranking import CUTOFFS
 
 TASK: Final = "leaderboard"
 RESULT: Final = "test.json"
-NOT_IN_THE_RACE: Final = ("compact",)
-"""Methods that start from pixels and bring their own network."""
-
 EPOCHS: Final[Mapping[str, int]] = {"rsicd": 10, "ucm": 30}
 
 Say = Callable[[str], None]
@@ -118,24 +118,22 @@ def entrants(names: Sequence[str] | None = None) -> list[str]:
         UsageError: A name is no method, or the method starts from pixels.
     """
     if names is None:
-        return [n for n in registry.names(PACKAGE) if n not in NOT_IN_THE_RACE and _takes_maps(n)]
+        return [name for name in registry.names(PACKAGE) if _in_the_race(name)]
     for name in names:
         method_module(name)
-        if name in NOT_IN_THE_RACE or not _takes_maps(name):
-            raise UsageError(name, cause="starts from pixels, not from a common backbone", remedy="leave it out")
+        if not _in_the_race(name):
+            raise UsageError(name, cause="does not start from a common backbone", remedy="leave it out")
     return list(names)
 
 
-def _takes_maps(name: str) -> bool:
-    """Whether the method, at its sizes for the race, takes stage maps."""
+def _in_the_race(name: str) -> bool:
+    """Whether the method, at its sizes for the race, takes stage maps; ``LEADERBOARD = None`` keeps one out."""
     module = method_module(name)
-    model = module.Model(module.Config(**{**module.SMALL, **_shape(module)}))
-    return bool(model.image_input == "pyramid")
-
-
-def _shape(module: Any) -> dict[str, Any]:
-    """Words among the race's settings; numbers stay small."""
-    return {k: v for k, v in getattr(module, "LEADERBOARD", {}).items() if isinstance(v, str)}
+    settings = getattr(module, "LEADERBOARD", {})
+    if settings is None:
+        return False
+    with torch.device("meta"):
+        return bool(module.Model(module.Config(**settings)).image_input == "pyramid")
 
 
 def run_race(
@@ -167,6 +165,7 @@ def run_race(
     chosen = entrants(methods)
     backbone = load_backbone(race.backbone, race.backbone_weights)
     track = Track(race=race, places=places, backbone_sha256=weights_digest(backbone), say=say, progress=progress)
+    track.compute_maps(chosen)
     written = []
     for dataset in race.datasets:
         for method in chosen:
@@ -202,6 +201,19 @@ class Track:
         text = json.dumps({**asdict(recipe), "backbone_weights": self.backbone_sha256}, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         return self.places.runs / f"{recipe.method}-{recipe.datasets[0]}-seed{recipe.seed}-{digest}"
+
+    def compute_maps(self, methods: Sequence[str]) -> None:
+        """Run the backbone once over every split, for the stages that any of the methods looks at."""
+        race = self.race
+        stages = {stage for name in methods for stage in kept_stages(method_module(name))}
+        backbone = load_backbone(race.backbone, race.backbone_weights)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        cache = FeatureCache(self.places.cache, backbone, side=race.side, stages=sorted(stages), device=device)
+        for dataset in race.datasets:
+            for split in ("train", "test"):
+                records = load_dataset(dataset).records(split, self.places.data_root)
+                paths = [record.path for record in records]
+                cache.pyramids(paths, f"{dataset}-{split}", mirrored=split == "train", progress=self.progress)
 
     def best_rate(self, method: str, dataset: str) -> float:
         """The learning rate with the best validation score of the first seed."""

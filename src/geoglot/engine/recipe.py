@@ -102,7 +102,8 @@ class Recipe:
             ``timm:NAME``), ``None`` for methods that take pixels.
         backbone_weights: Folder of a run, or a safetensors file, that the backbone's weights come from.
         frozen: Keep the backbone as it is and train from its cached features.
-        initial: Folder of a run whose weights the method starts from where shapes fit.
+        initial: Folder of a run whose weights the method starts from where shapes fit; or published weights that fit
+            as a whole, by name or file, see :mod:`geoglot.engine.pretrained`.
         seed: Seed of everything.
     """
 
@@ -133,6 +134,13 @@ class Recipe:
     frozen: bool = False
     initial: str | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "captions_per_image", "validate_every"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} = {getattr(self, name)}", cause="is below 1", remedy="give at least 1")
+        if not self.languages:
+            raise UsageError("languages", cause="are none", remedy="name at least one, such as en")
 
     def side_at(self, progress: float) -> int:
         """Training side at a share of the main cycle's steps; above 1 is the polish.

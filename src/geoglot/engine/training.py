@@ -20,7 +20,7 @@ import torch
 from geoglot.core import registry
 from geoglot.core.errors import UsageError
 from geoglot.core.runs import environment, write_json
-from geoglot.engine import checkpoint, composition, tokenizers
+from geoglot.engine import checkpoint, composition, pretrained, tokenizers
 from geoglot.engine.composition import Composed
 from geoglot.engine.features import LAST_STAGE, FeatureCache, Progress, joined
 from geoglot.engine.pairs import Example, PairBatches, PairData
@@ -71,13 +71,23 @@ def build_model(
     }
     if backbone is not None:
         sizes["channels"] = backbone.channels
+    weights = pretrained.read(recipe.initial) if recipe.initial is not None and not is_run(recipe.initial) else None
+    if weights is not None:
+        sizes |= weights.sizes
     overrides = {name: value for name, value in recipe.config.items() if name != "vocabulary"}
     config = composition.configure(module, sizes, overrides)
     torch.manual_seed(recipe.seed)
     method = composition.build_method(module, config)
+    if weights is not None:
+        pretrained.initialise(method, weights)
     model = method if backbone is None or recipe.frozen else Composed(backbone, method)
     composition.set_sentences(model, torch.from_numpy(data.sentences_of_item))
     return model, config
+
+
+def is_run(place: str) -> bool:
+    """Whether a place to start from is a run folder of ours, rather than published weights."""
+    return (Path(place) / "recipe.json").is_file()
 
 
 def kept_stages(module: ModuleType) -> tuple[int, ...]:
@@ -117,7 +127,7 @@ def start(
         raise UsageError(f"batch {recipe.batch}", cause=cause, remedy="lower it")
     tokenizer = make_tokenizer(recipe, data, folder)
     model, config = build_model(recipe, data, tokenizer, backbone)
-    if recipe.initial is not None:
+    if recipe.initial is not None and is_run(recipe.initial):
         _start_from(model, Path(recipe.initial), note)
     trainer = Trainer(recipe, PairBatches(data, tokenizer), model, folder, device=device)
     if resume and (folder / "state.safetensors").exists():
@@ -153,7 +163,7 @@ def _training_maps(cache: FeatureCache, examples: Sequence[Example], progress: P
 
 
 def _start_from(model: RetrievalModel, run: Path, note: Note) -> None:
-    tensors = checkpoint.load(run / composition.CHECKPOINT if run.is_dir() else run)
+    tensors = checkpoint.load(run / composition.CHECKPOINT)
     skipped = [n for n in composition.start_from(model, tensors) if "_memory." not in n and n != "sentences_of_item"]
     if skipped:
         some = ", ".join(skipped[:5]) + (f" and {len(skipped) - 5} more" if len(skipped) > 5 else "")

@@ -9,9 +9,9 @@ Names of parameters follow the checkpoints that open_clip writes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -88,6 +88,22 @@ class ClipConfig:
         return self.vocabulary == CLIP_VOCABULARY if self.markers is None else self.markers
 
 
+SAME_START: Mapping[str, Any] = {
+    "vision": "cells",
+    "vision_width": 256,
+    "vision_layers": 1,
+    "vision_heads": 4,
+    "text_width": 256,
+    "text_layers": 2,
+    "text_heads": 4,
+    "max_length": 32,
+    "dimension": 256,
+    "quick_gelu": False,
+    "dropout": 0.1,
+}
+"""Sizes for the race in which every method starts from the same convolutional backbone and no outside weights."""
+
+
 class Perceptron(nn.Module):
     """Two layers with QuickGELU, x * sigmoid(1.702 x), or GELU between. (..., D) -> (..., D)."""
 
@@ -155,8 +171,8 @@ class ClipBlock(nn.Module):
     ) -> Tensor:
         """Attention, then the perceptron and, beside it, the adapter, which reads the features before their norm."""
         features = features + self.dropout(self.attn(self.ln_1(features), mask, maps))
-        added = self.dropout(self.mlp(self.ln_2(features)))
-        return features + added if adapter is None else features + added + adapter(features)
+        out: Tensor = features + self.dropout(self.mlp(self.ln_2(features)))
+        return out if adapter is None else out + adapter(features)
 
 
 class ClipTransformer(nn.Module):

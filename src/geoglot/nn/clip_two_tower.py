@@ -27,7 +27,13 @@ class ClipTwoTower(TwoTower):
     """Both towers, the learnt temperature and the symmetric loss of the batch: what every CLIP method shares.
 
     A method chooses sizes and pooling in its configuration and overrides what its paper changes.
+
+    Attributes:
+        added_parameters: Prefixes of parameters that published weights do not have.
     """
+
+    image_input = "pixels"
+    added_parameters: tuple[str, ...] = ()
 
     def __init__(self, config: ClipConfig) -> None:
         super().__init__()

@@ -8,6 +8,8 @@ v = m * (W_v mean over cells of f4)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,9 +17,49 @@ from torch.nn import functional as F
 from geoglot.nn.two_tower import Pyramid
 
 
-def enlarged(coarse: Tensor, fine: Tensor) -> Tensor:
-    """The coarse map at the resolution of the fine one, nearest cell. (B, C, h, w), (B, D, H, W) -> (B, C, H, W)."""
-    return F.interpolate(coarse, size=fine.shape[-2:], mode="nearest")
+def enlarged(coarse: Tensor, size: Sequence[int]) -> Tensor:
+    """A map at another resolution, nearest cell. (B, C, h, w), (H, W) -> (B, C, H, W)."""
+    return F.interpolate(coarse, size=tuple(size), mode="nearest")
+
+
+def convolve_enlarged(features: Tensor, weight: Tensor, size: Sequence[int], *, stride: int) -> Tensor:
+    """Convolution of a map as if it had been enlarged to ``size``, which it is not.
+
+    Every tap of the kernel is applied to all cells at once, by one matrix product, and its results are picked where
+    the kernel would have met the cell. With few output channels this is four times as fast as enlarging and
+    convolving, and needs no enlarged copy.
+
+    Args:
+        features: (B, C, h, w).
+        weight: (outputs, C, K, K).
+        size: H and W, at least K each.
+        stride: Of the convolution over H and W, without padding.
+
+    Returns:
+        (B, outputs, (H - K) // stride + 1, (W - K) // stride + 1).
+    """
+    outputs, _, kernel, _ = weight.shape
+    height, width = features.shape[-2:]
+    rows, columns = (
+        (
+            torch.arange(0, full - kernel + 1, stride, device=features.device)[:, None]
+            + torch.arange(kernel, device=features.device)
+        )
+        * side
+        // full
+        for full, side in zip(size, (height, width), strict=True)
+    )
+    everywhere = weight.permute(2, 3, 0, 1).flatten(0, 2) @ features.flatten(2)
+    # Cell that tap (y, x) meets at output (i, j): row rows[i, y], column columns[j, x].
+    cells = (rows[:, None, :, None] * width + columns[None, :, None, :]).permute(2, 3, 0, 1)
+    met = cells.reshape(1, kernel * kernel, 1, -1).expand(len(features), -1, outputs, -1)
+    out = everywhere.unflatten(1, (kernel * kernel, outputs)).gather(3, met).sum(1)
+    return out.unflatten(2, (len(rows), len(columns)))
+
+
+def _bias(convolution: nn.Conv2d) -> Tensor:
+    assert convolution.bias is not None  # noqa: S101 (for mypy: it is built with one)
+    return convolution.bias[:, None, None]
 
 
 class MultiScaleSalience(nn.Module):
@@ -53,16 +95,39 @@ class MultiScaleSalience(nn.Module):
 
     def salience(self, pyramid: Pyramid) -> Tensor:
         """Where to look: the gated map before it becomes a mask. -> (B, 1, H_3, W_3)."""
-        first, second, third, fourth = pyramid
-        high = torch.cat([third, enlarged(fourth, third)], 1)
-        fine = self.fine_activation(self.fine(torch.cat([first, enlarged(second, first)], 1)))
-        if fine.shape[-2:] != third.shape[-2:]:
-            fine = F.adaptive_avg_pool2d(fine, (third.shape[-2], third.shape[-1]))
-        mixed = torch.cat([fine, self.coarse_activation(self.coarse(high))], 1) + high.mean(1, keepdim=True)
+        size = pyramid[2].shape[-2:]
+        fine = self.fine_activation(self._fine(pyramid[0], pyramid[1]))
+        if fine.shape[-2:] != size:
+            fine = F.adaptive_avg_pool2d(fine, (size[0], size[1]))
+        coarse, mean = self._coarse(pyramid[2], pyramid[3])
+        mixed = torch.cat([fine, self.coarse_activation(coarse)], 1) + mean
         if self.unit_columns:
             mixed = F.normalize(mixed, dim=1)
         out: Tensor = self.value(mixed) * torch.sigmoid(self.gate(mixed))
         return out
+
+    def _fine(self, first: Tensor, second: Tensor) -> Tensor:
+        """The convolution of [f1; up f2]."""
+        weights = self.fine.weight.split([first.shape[1], second.shape[1]], 1)
+        first, second = (
+            convolve_enlarged(features, weight, first.shape[-2:], stride=4)
+            for features, weight in zip((first, second), weights, strict=True)
+        )
+        return first + second + _bias(self.fine)
+
+    def _coarse(self, third: Tensor, fourth: Tensor) -> tuple[Tensor, Tensor]:
+        """The 1x1 convolution of [f3; up f4] and its mean over channels, both taken before enlarging."""
+        count = third.shape[1] + fourth.shape[1]
+        weights = self.coarse.weight.flatten(1)
+        weights = torch.cat([weights, weights.new_full((1, count), 1 / count)])
+        one, other = (
+            (weight @ features.flatten(2)).unflatten(2, features.shape[-2:])
+            for features, weight in zip(
+                (third, fourth), weights.split([third.shape[1], fourth.shape[1]], 1), strict=True
+            )
+        )
+        both = one + enlarged(other, third.shape[-2:])
+        return both[:, :3] + _bias(self.coarse), both[:, 3:]
 
     def forward(self, pyramid: Pyramid) -> Tensor:
         """Stage maps (B, C_k, H_k, W_k), finest first -> (B, outputs)."""

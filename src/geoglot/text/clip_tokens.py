@@ -11,7 +11,7 @@ import html
 import json
 import unicodedata
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -118,6 +118,27 @@ class ClipTokenizer:
             remedy = "install the extra 'pretrained', or give CLIP's file of merges (bpe_simple_vocab_16e6.txt.gz)"
             raise BundleError("CLIP's tokenizer", cause="is not here: open_clip is not installed", remedy=remedy)
         return cls.from_merges(Path(found.origin).parent / "bpe_simple_vocab_16e6.txt.gz", max_length=max_length)
+
+    @classmethod
+    def train(cls, sentences: Iterable[str], *, max_length: int = 77) -> ClipTokenizer:
+        """CLIP's published merges, whatever the sentences are: its weights know no others.
+
+        Raises:
+            BundleError: open_clip is not installed.
+        """
+        return cls.installed(max_length=max_length)
+
+    @classmethod
+    def load(cls, path: Path, *, max_length: int = 77) -> ClipTokenizer:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            BundleError: The file is missing or is not such a tokenizer.
+        """
+        found = load_tokenizer(path, max_length=max_length)
+        if not isinstance(found, cls):
+            raise BundleError(path, cause="is not CLIP's tokenizer", remedy="give the file that came with the model")
+        return found
 
     def save(self, path: Path) -> None:
         """Write ``tokenizer.json``, which :func:`load_tokenizer` reads."""

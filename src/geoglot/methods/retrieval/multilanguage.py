@@ -23,8 +23,10 @@ Deviations   1. "BERT-like" is read as CLIP's own text side (pre-norm, causal, 4
              6. "60 iterations" are epochs. The norm of 0.1 is that of the gradients of both encoders together.
              7. The temperature is learnt from 0.07 and held at 0.01 or above.
              8. The language is drawn per sample; a recipe may draw one per batch.
-             9. vision="cells" replaces the patches by the cells of the last map of any backbone, with fewer, narrower
-                blocks: the entry of this method to a race in which all start from the same convolutional backbone.
+             9. Every training picture is cropped, turned by quarter turns, flipped and varied in colour, as for all
+                methods of this package; the paper names crops, two flips and colour jitter without their strengths.
+             10. vision="cells" replaces the patches by the cells of the last map of any backbone, with fewer, narrower
+                 blocks: the entry of this method to a race in which all start from the same convolutional backbone.
 Reproduces   results/retrieval/multilanguage-rsicd.json, results/retrieval/multilanguage-ucm.json
 Provenance   Written from the paper; no third-party code. Weights to start from: the user's, see engine/pretrained.py.
 """
@@ -40,7 +42,7 @@ from torch import Tensor
 
 from geoglot.core.method import MethodCard
 from geoglot.nn.batch import PairBatch
-from geoglot.nn.clip import ClipConfig
+from geoglot.nn.clip import SAME_START, ClipConfig
 from geoglot.nn.clip_two_tower import ClipTwoTower
 from geoglot.nn.two_tower import batch_images
 
@@ -55,44 +57,29 @@ METHOD = MethodCard(
 )
 
 SCHEDULES: Mapping[str, Mapping[str, Any]] = {
-    "a": {"epochs": 60, "milestones": (20, 40), "factors": (0.1, 0.01)},
-    "b": {"epochs": 80, "milestones": (40, 60), "factors": (0.1, 0.01)},
-    "c": {"epochs": 60, "milestones": (40,), "factors": (0.01,)},
+    "a": {"epochs": 60, "schedule": {"name": "steps", "milestones": (20, 40), "factor": 0.1}},
+    "b": {"epochs": 80, "schedule": {"name": "steps", "milestones": (40, 60), "factor": 0.1}},
+    "c": {"epochs": 60, "schedule": {"name": "steps", "milestones": (40,), "factor": 0.01}},
 }
-"""Readings of the paper's learning rate: from which epoch on the initial rate is multiplied by what."""
+"""Readings of the paper's learning rate of 0.1: milestones in epochs, counted from 0."""
 
 RECIPE_DEFAULTS: Mapping[str, Any] = {
-    "optimiser": "sgd",
-    "nesterov": True,
-    "momentum": 0.9,
-    "learning_rate": 0.1,
-    "schedule": "steps",
     **SCHEDULES["a"],
-    "clip_norm": 0.1,
-    "batch_size": 120,
-    "image_side": 224,
-    "augmentation": ("random_crop", "horizontal_flip", "vertical_flip", "colour_jitter"),
-    "flip_probability": 0.5,
-    "captions_per_step": 1,
+    "batch": 120,
+    "optimiser": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 0.0, "clip": 0.1},
+    "average": 0.0,
     "languages": ("en", "ar", "fr", "it"),
-    "language_drawn": "per_sample",
-    "initial": "ViT-B-32:openai",
+    "language_sampling": "sample",
+    "captions_per_image": 1,
+    "tokenizer": "clip",
+    "token_dropout": 0.0,
+    "sides": ({"start": 0.0, "side": 224},),
+    "validation_side": 224,
+    "validate_every": 1,
 }
-"""The paper's recipe; ``SCHEDULES`` names the other readings of its schedule."""
+"""The paper's recipe over four languages (one language: ``languages=("en",)``). It starts from CLIP's weights."""
 
-LEADERBOARD: Mapping[str, Any] = {
-    "vision": "cells",
-    "vision_width": 256,
-    "vision_layers": 1,
-    "vision_heads": 4,
-    "text_width": 256,
-    "text_layers": 2,
-    "text_heads": 4,
-    "max_length": 32,
-    "dimension": 256,
-    "quick_gelu": False,
-    "dropout": 0.1,
-}
+LEADERBOARD: Mapping[str, Any] = SAME_START
 """Sizes for the race in which every method starts from the same backbone."""
 
 
