@@ -47,7 +47,7 @@ class HashedTowers(nn.Module):
 def is_hashing_run(run: Path) -> bool:
     """Whether a folder holds a run of a hashing method."""
     try:
-        return json.loads((run / "recipe.json").read_text(encoding="utf-8")).get("kind") == "hasher"
+        return bool(json.loads((run / "recipe.json").read_text(encoding="utf-8")).get("kind") == "hasher")
     except (OSError, ValueError, AttributeError):
         return False
 

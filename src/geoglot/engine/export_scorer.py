@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -63,7 +63,8 @@ class Similarity(nn.Module):
         self.model = model
         self.image_parts = image_parts
         method = model.method if isinstance(model, Composed) else model
-        self.pairs = getattr(method, "similarity_in_one_piece", model.similarity)
+        self.pairs: Callable[[tuple[Tensor, ...], tuple[Tensor, ...]], Tensor]
+        self.pairs = getattr(method, "similarity_in_one_piece", None) or model.similarity  # type: ignore[assignment]
 
     def forward(self, *features: Tensor) -> Tensor:
         """Image features, then text features -> (N, T)."""
