@@ -15,7 +15,7 @@ from toy_methods import CHANNELS, toy_model
 
 from geoglot.core import registry
 from geoglot.core.errors import BundleError, DataError, UsageError
-from geoglot.engine import bundling, checkpoint, export
+from geoglot.engine import checkpoint, export
 from geoglot.engine.bundling import default_name, export_run, whole_folder, write_towers
 from geoglot.engine.composition import Composed
 from geoglot.engine.export_scorer import write_scorer_bundle, write_scorer_networks
@@ -23,8 +23,8 @@ from geoglot.engine.hashing import HashingRecipe, load_hasher, train_hasher
 from geoglot.engine.hashing_features import ImageFeature, run_features
 from geoglot.engine.trained import load_trained
 from geoglot.methods.retrieval import compact
-from geoglot.models.bundle import IMAGE, TEXT, TOKENIZER, load_bundle, open_network
-from geoglot.models.scorer import SIMILARITY, load_scorer
+from geoglot.models.bundle import IMAGE, SIMILARITY, TEXT, TOKENIZER, load_bundle, open_network
+from geoglot.models.scorer import load_scorer
 from geoglot.nn.backbone import build_backbone
 from geoglot.text.tokenizer import Tokenizer
 
@@ -106,7 +106,13 @@ def test_bundles_of_the_wrong_kind_are_refused_with_a_remedy(tmp_path: Path, col
     with pytest.raises(BundleError, match="is not a model bundle"):
         load_scorer(tmp_path / "nowhere")
     manifest = json.loads((folder / "bundle.json").read_text())
-    for change, told in (({"kind": "oracle"}, "of kind 'oracle'"), ({"format": 9}, "has format 9")):
+    changes = [
+        ({"kind": "oracle"}, "of kind 'oracle'"),
+        ({"format": 9}, "has format 9"),
+        ({"format": "2"}, "format '2'"),
+    ]
+    changes += [({"files": {}}, "does not say its image.onnx"), ({"files": None}, "does not say its image.onnx")]
+    for change, told in changes:
         (folder / "bundle.json").write_text(json.dumps({**manifest, **change}))
         with pytest.raises(BundleError, match=told):
             load_scorer(folder)
@@ -133,9 +139,7 @@ def test_a_hasher_gives_signs(tmp_path: Path) -> None:
     tokenizer.save(tmp_path / TOKENIZER)
     np.save(tmp_path / "neutral.npy", np.ones((1, 16), np.float16))
     fields = {"id": "toy-1", "kind": "hasher", "method": "toy", "dimension": 16, "side": SIDE}
-    export.write_manifest(
-        tmp_path, {**fields, "languages": ["en"], "max_length": 32, "preprocessing": 1}, bundling.TOWER_FILES
-    )
+    export.write_manifest(tmp_path, {**fields, "languages": ["en"], "max_length": 32, "preprocessing": 1})
     bundle = load_bundle(tmp_path)
     assert (bundle.kind, bundle.manifest["format"]) == ("hasher", 2)
     vectors = bundle.encode_images(pixels())

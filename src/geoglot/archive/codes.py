@@ -90,8 +90,8 @@ class Coding:
         Example:
             >>> Coding("signs", 8).similarity(np.array([0, 2, 8])).tolist()
             [1.0, 0.5, -1.0]
-            >>> Coding("binary", 8).similarity(np.array([0, 4, 8])).round(6).tolist()
-            [1.0, -0.0, -1.0]
+            >>> [f"{value:.3f}" for value in Coding("binary", 8).similarity(np.array([0, 2, 8]))]  # cos 45 degrees
+            ['1.000', '0.707', '-1.000']
         """
         share = np.asarray(distances, np.float64) / self.bits
         return np.asarray(1 - 2 * share if self.kind == "signs" else np.cos(np.pi * share), np.float32)

@@ -34,7 +34,6 @@ CALIBRATION_PICTURES: Final = 256
 NEUTRAL_CAPTIONS: Final = 2048
 PREPROCESSING: Final = 1
 EXAMPLE_TEXTS: Final = ("a bridge over a river", "planes")
-TOWER_FILES: Final = (IMAGE, TEXT, TOKENIZER, NEUTRAL)
 
 
 def export_run(
@@ -90,7 +89,7 @@ def export_run(
         learnt.tokenizer.save(made / TOKENIZER)
         write_towers(learnt.model, learnt.tokenizer, made, pictures[:2], mirrored=mirrored)
         manifest["dimension"] = int(neutral.shape[1])
-        export.write_manifest(made, manifest, TOWER_FILES)
+        export.write_manifest(made, manifest)
         in_float = validation_recall(load_bundle(made), recipe, data_root)
         in_int8 = None
         if quantised:
@@ -98,13 +97,13 @@ def export_run(
             (made / IMAGE).rename(in_float_file)
             export.quantise_images(in_float_file, made / IMAGE, pictures)
             in_float_file.unlink()
-            export.write_manifest(made, manifest, TOWER_FILES)
+            export.write_manifest(made, manifest)
             in_int8 = validation_recall(load_bundle(made), recipe, data_root)
         described = [dataset for dataset in recipe.datasets if dataset in CATEGORY_PHRASES]
         if described:
             manifest["confidence"] = calibrate(load_bundle(made), described[0], recipe.languages, data_root)
         manifest["card"] = _card(recipe, in_float, in_int8, mirrored=mirrored)
-        export.write_manifest(made, manifest, TOWER_FILES)
+        export.write_manifest(made, manifest)
     return out
 
 

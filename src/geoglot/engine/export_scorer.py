@@ -16,10 +16,9 @@ from geoglot.core.runs import environment
 from geoglot.engine import export
 from geoglot.engine.composition import Composed
 from geoglot.engine.tokenizers import AnyTokenizer
-from geoglot.models.bundle import IMAGE, TEXT, TOKENIZER
-from geoglot.models.scorer import SCORES, SIMILARITY
+from geoglot.models.bundle import IMAGE, SIMILARITY, TEXT, TOKENIZER
+from geoglot.models.scorer import SCORES
 
-SCORER_FILES: Final = (IMAGE, TEXT, SIMILARITY, TOKENIZER)
 EXAMPLE_TEXTS: Final = ("a bridge over a river", "planes")
 """Of different lengths, so that the export is checked with padding too."""
 
@@ -145,4 +144,4 @@ def write_scorer_bundle(
         "exported": datetime.now(UTC).date().isoformat(),
         "machine": environment(),
     }
-    export.write_manifest(folder, {**fields, "kind": "scorer", "preprocessing": 1, "card": card}, SCORER_FILES)
+    export.write_manifest(folder, {**fields, "kind": "scorer", "preprocessing": 1, "card": card})

@@ -32,6 +32,12 @@ FORMAT: Final = 2
 FORMAT_OF_KIND: Final = {"two-tower": 1, "hasher": 2, "scorer": 2}
 SHIPPED: Final = Path(__file__).with_name("bundles")
 IMAGE, TEXT, TOKENIZER, NEUTRAL = "image.onnx", "text.onnx", "tokenizer.json", "neutral.npy"
+SIMILARITY: Final = "similarity.onnx"
+FILES_OF_KIND: Final = {
+    "two-tower": (IMAGE, TEXT, TOKENIZER, NEUTRAL),
+    "hasher": (IMAGE, TEXT, TOKENIZER, NEUTRAL),
+    "scorer": (IMAGE, TEXT, SIMILARITY, TOKENIZER),
+}
 BATCH: Final = 32
 _TOKENIZERS: Final = {"words": ("words", "WordTokenizer"), "clip": ("clip_tokens", "ClipTokenizer")}
 
@@ -281,6 +287,13 @@ def read_manifest(name_or_path: str | Path) -> tuple[Path, dict[str, Any], str]:
     if kind not in FORMAT_OF_KIND:
         cause = f"is of kind {kind!r}, this version knows {', '.join(FORMAT_OF_KIND)}"
         raise BundleError(folder, cause=cause, remedy="update geoglot or export the bundle again")
+    files = manifest.get("files")
+    listed = files if isinstance(files, dict) else {}
+    lacks = [name for name in ("id", "side", "languages", "max_length") if name not in manifest]
+    lacks += ["dimension"] if kind != "scorer" and "dimension" not in manifest else []
+    lacks += [name for name in FILES_OF_KIND[kind] if not isinstance(listed.get(name), dict)]
+    if lacks:
+        raise BundleError(folder, cause=f"does not say its {lacks[0]}", remedy="export the bundle again")
     return folder, manifest, hashlib.sha256(content).hexdigest()
 
 

@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.core.errors import BundleError
-from geoglot.models.bundle import IMAGE, TEXT, BundleFolder, open_network, read_manifest
+from geoglot.models.bundle import IMAGE, SIMILARITY, TEXT, BundleFolder, open_network, read_manifest
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-SIMILARITY: Final = "similarity.onnx"
 SCORES: Final = "scores"
 PICTURES_TOGETHER: Final = 32
 
