@@ -15,7 +15,22 @@ from geoglot.cli._output import choose_format
 from geoglot.core.errors import GeoglotError, SourceError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ["demo", "doctor", "evaluate", "export", "index", "info", "models", "remove", "search", "train", "verify"]
+COMMANDS = [
+    "convert-checkpoint",
+    "demo",
+    "doctor",
+    "evaluate",
+    "export",
+    "index",
+    "info",
+    "leaderboard",
+    "methods",
+    "models",
+    "remove",
+    "search",
+    "train",
+    "verify",
+]
 
 
 def geoglot(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
@@ -27,7 +42,7 @@ def geoglot(*arguments: str, **options: object) -> subprocess.CompletedProcess[s
 def test_all_commands_are_there_and_each_is_one_file() -> None:
     assert program.command_names() == COMMANDS
     files = {path.stem for path in (ROOT / "src/geoglot/cli").glob("[a-z]*.py")} - {"main"}
-    assert files == set(COMMANDS)
+    assert files == {name.replace("-", "_") for name in COMMANDS}
 
 
 def test_help_lists_every_command_and_is_quick() -> None:

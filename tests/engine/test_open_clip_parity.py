@@ -10,6 +10,7 @@ import pytest
 import torch
 from open_clip_reference import filled, open_clip
 
+from geoglot.core.errors import DataError, UsageError
 from geoglot.engine import pretrained
 from geoglot.methods.retrieval import multilanguage
 from geoglot.text.clip_tokens import ClipTokenizer
@@ -133,6 +134,41 @@ def test_tokens_are_open_clips() -> None:
     ]
     rows = ours.encode(texts)
     assert (rows == theirs(texts).numpy()).all()  # both 77 wide: one of the texts is longer
+
+
+def test_names_are_downloaded_or_the_error_is_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network is the only part that is replaced."""
+    module = open_clip()
+    from safetensors.torch import save_file
+
+    model = module.CLIP(**{**SIZES, "text_cfg": {**SIZES["text_cfg"]}})
+    save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    asked = []
+
+    def download(entry: dict[str, Any]) -> str:
+        asked.append(entry)
+        return str(tmp_path / "weights.safetensors")
+
+    monkeypatch.setattr(module.pretrained, "download_pretrained", download)
+    found = pretrained.read("openai")
+    assert "openai" in str(asked[0])
+    assert found.sizes["quick_gelu"] is True
+    assert (found.sizes["vision_heads"], found.sizes["text_heads"]) == (12, 8)
+    assert pretrained.read("laion").sizes["quick_gelu"] is False
+    monkeypatch.setattr(module.pretrained, "download_pretrained", lambda entry: str(tmp_path / "weights.pt"))
+    with pytest.raises(DataError, match="never loaded"):
+        pretrained.read("openai")
+
+    def offline(entry: dict[str, Any]) -> str:
+        raise OSError("no network")
+
+    monkeypatch.setattr(module.pretrained, "download_pretrained", offline)
+    with pytest.raises(DataError, match="cannot be downloaded"):
+        pretrained.read("openai")
+    with pytest.raises(UsageError, match="no weights 'nobody'"):
+        pretrained.read("ViT-B-32:nobody")
+    with pytest.raises(UsageError, match="no model 'ViT-Z'"):
+        pretrained.read("ViT-Z:openai")
 
 
 def assert_close(ours: torch.Tensor, theirs: torch.Tensor) -> None:

@@ -4,11 +4,14 @@ import json
 
 import pytest
 
-from geoglot.core.errors import DataError
+from geoglot.api.bench import paper_tables
+from geoglot.core.errors import DataError, UsageError
 from geoglot.engine.evaluation import evaluate_retrieval, write_result
+from geoglot.engine.paper_tables import first_caption_ranking
 from geoglot.engine.presence import evaluate_presence
 from geoglot.engine.tables import (
     confidence_rows,
+    leaderboard_rows,
     markdown_table,
     read_results,
     results_page,
@@ -67,7 +70,7 @@ def test_page_is_made_from_the_files_alone(results, tmp_path):
 
 def test_no_results_no_numbers(tmp_path):
     page = results_page(tmp_path)
-    assert page.count("Nothing measured yet.") == 2
+    assert page.count("Nothing measured yet.") == 4
     assert markdown_table([]) == ""
 
 
@@ -81,3 +84,68 @@ def test_foreign_file_is_refused(tmp_path, content):
     (tmp_path / "retrieval" / "a.json").write_text(content)
     with pytest.raises(DataError, match=r"a\.json"):
         read_results(tmp_path, "retrieval")
+
+
+def _race_result(method: str, dataset: str, mean: float) -> dict:
+    from geoglot.engine.leaderboard import summary_of
+
+    recalls = {f"R@{k}": summary_of([mean - 1, mean, mean + 1]) for k in (1, 5, 10)}
+    counted = {"image_to_text": recalls, "text_to_image": recalls, "mR": summary_of([mean - 1, mean, mean + 1])}
+    return {
+        "task": "leaderboard",
+        "method": method,
+        "title": method.upper(),
+        "variant": "paper",
+        "dataset": dataset,
+        "languages": {"en": {"plain": counted, "duplicate_aware": counted}},
+        "runs": [{"seed": 0}, {"seed": 1}, {"seed": 2}],
+        "trained_parameters": 1234567,
+        "protocol": {"languages_trained": ["en", "ar"]},
+    }
+
+
+def test_race_is_sorted_and_published_figures_stand_apart(tmp_path):
+    folder = tmp_path / "leaderboard"
+    folder.mkdir()
+    for method, mean in (("mtfn", 10.0), ("scan", 12.0)):
+        (folder / f"{method}.json").write_text(json.dumps(_race_result(method, "rsicd", mean)))
+    rows = leaderboard_rows(read_results(tmp_path, "leaderboard"))
+    assert [row["method"] for row in rows] == ["SCAN", "MTFN"]
+    assert rows[1]["mR en"] == "10.00 ± 1.00"
+    assert rows[1]["mR ar"] == ""
+    assert rows[1]["i2t R@5"] == "10.00"
+    assert rows[1]["mR en, published, another start"] == "14.81 (MTFN; ImageNet)"
+    page = results_page(tmp_path)
+    assert "## Same start" in page
+    assert "another start" in page
+
+
+def test_tables_of_the_multilanguage_paper_put_ours_beside_theirs(tmp_path):
+    folder = tmp_path / "leaderboard"
+    folder.mkdir()
+    (folder / "scan.json").write_text(json.dumps(_race_result("scan", "ucm", 12.0)))
+    (folder / "multilanguage.json").write_text(json.dumps(_race_result("multilanguage", "ucm", 20.0)))
+    tables = paper_tables("multilanguage", tmp_path)
+    two, three, four = tables.values()
+    scan = [row for row in two if row["dataset"] == "ucm" and row["approach"] == "SCAN i2t"]
+    assert [(row["row"], row["mR"]) for row in scan] == [("published", "43.43"), ("ours, same start", "12.00")]
+    assert len(two) == 3 * 8 * 2
+    multiple = [r for r in three if (r["dataset"], r["regime"], r["language"]) == ("ucm", "multiple", "en")]
+    assert [(row["row"], row["mR"]) for row in multiple] == [("published", "55.81"), ("ours, same start", "20.00")]
+    single = [r for r in three if (r["dataset"], r["regime"], r["language"]) == ("ucm", "single", "en")]
+    assert [(row["row"], row["mR"]) for row in single] == [("published", "54.12"), ("ours", "")]
+    assert len(four) == 16
+    assert four[1]["rank"] == ""
+    assert all(len({tuple(row) for row in rows}) == 1 for rows in tables.values())  # one set of columns a table
+    with pytest.raises(UsageError, match="did you mean 'multilanguage'"):
+        paper_tables("multilanguagee", tmp_path)
+
+
+def test_rank_of_a_single_query_is_read_from_predictions(predictions):
+    found = first_caption_ranking(predictions, predictions.image_ids[3], "fr")
+    texts = predictions.texts["fr"]
+    text = texts.text_of_caption[list(texts.image_of_caption).index(3)]
+    scores = (predictions.image_vectors.astype(float) @ texts.vectors[text].astype(float)).astype("float32")
+    assert int(found["rank"]) == 1 + sum(s > scores[3] for s in scores) + sum(s == scores[3] for s in scores[:3])
+    assert found["rank 1"] in predictions.image_ids
+    assert first_caption_ranking(predictions, "nowhere", "fr") == {}

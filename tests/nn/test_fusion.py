@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch.nn.functional import conv2d, interpolate, normalize
+from torch.nn.functional import adaptive_avg_pool2d, conv2d, interpolate, normalize
 
 from geoglot.nn.fusion import Attention, GuidedBlock, Normalisation, SelfBlock
 from geoglot.nn.graph import CellGraph, GraphConvolutions, co_location
 from geoglot.nn.guidance import guidance, pair_cosines, soft_cosines
 from geoglot.nn.multiscale import MultiScaleSalience, convolve_enlarged
+from geoglot.nn.pooling import average_onto_grid
 
 
 def test_graph_convolution_on_two_nodes_by_hand() -> None:
@@ -147,3 +148,11 @@ def test_salience_is_that_of_enlarged_and_joined_maps() -> None:
     mixed = torch.cat([layer.fine(low), layer.coarse(high)], 1) + high.mean(1, keepdim=True)
     expected = layer.value(mixed) * torch.sigmoid(layer.gate(mixed))
     assert torch.allclose(layer.salience(maps), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("sizes", [(36, 36, 9, 9), (9, 9, 16, 16), (5, 7, 3, 4), (1, 2, 4, 1), (4, 4, 4, 4)])
+def test_average_onto_a_grid_is_adaptive_pooling(sizes: tuple[int, int, int, int]) -> None:
+    height, width, rows, columns = sizes
+    features = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+    expected = adaptive_avg_pool2d(features, (rows, columns))
+    assert torch.allclose(average_onto_grid(features, rows, columns), expected, atol=1e-6)

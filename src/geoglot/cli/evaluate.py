@@ -26,14 +26,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from geoglot.cli._output import RECORD_FORMATS, add_output_options
 
     parser.add_argument(
-        "task", choices=["retrieval", "confidence", "tables"], metavar="TASK", help="retrieval, confidence or tables"
+        "task",
+        choices=["retrieval", "confidence", "hashing", "tables"],
+        metavar="TASK",
+        help="retrieval, confidence, hashing or tables",
     )
     parser.add_argument("--data", metavar="NAME", help="dataset: rsicd, ucm ...")
     parser.add_argument("--split", default="test", metavar="NAME", help="split of the dataset (default: test)")
     parser.add_argument(
         "--model", default="compact", metavar="NAME", help="model bundle, by name or folder (default: compact)"
     )
-    parser.add_argument("--run", type=Path, metavar="RUN", help="training run of any method, in place of a bundle")
+    parser.add_argument(
+        "--run",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="training run of any method, in place of a bundle; hashing takes several",
+    )
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where features of a run's frozen backbone are kept")
     parser.add_argument(
         "--paper", default="multilanguage", metavar="NAME", help="tables: whose, beside what was measured here"
@@ -61,6 +71,10 @@ def run(options: argparse.Namespace) -> int:
 
     if options.task == "tables":
         return _show_tables(options)
+    if options.task == "hashing":
+        from geoglot.cli._hashing import evaluate
+
+        return evaluate(options.run, options)
     require(options.data is not None, "--data", cause="is missing", remedy="name a dataset, such as --data rsicd")
     report = _measured(options)
     if choose_format(options.format, None, terminal=sys.stdout.isatty()) == "jsonl":
@@ -87,12 +101,13 @@ def _measured(options: argparse.Namespace) -> Report:
         def progress(done: int, total: int) -> None:
             shown(done, total, "images")
 
-        if options.run is not None:
+        if options.run:
             remedy = "export the run, and give the bundle with --model"
-            require(options.task == "retrieval", "--run", cause="is for retrieval", remedy=remedy)
+            require(options.task == "retrieval", "--run", cause="is for retrieval and hashing", remedy=remedy)
+            require(len(options.run) == 1, "--run", cause="names several runs", remedy="evaluate one after the other")
             with needs_torch():
                 return evaluate_run(
-                    options.run, options.data, split, languages, root, out, cache=options.cache, progress=progress
+                    options.run[0], options.data, split, languages, root, out, cache=options.cache, progress=progress
                 )
         evaluate = evaluate_retrieval if options.task == "retrieval" else evaluate_confidence
         return evaluate(options.model, options.data, split, languages, root, out, progress=progress)
@@ -104,7 +119,8 @@ def _show_tables(options: argparse.Namespace) -> int:
     from geoglot.cli._command import DONE
     from geoglot.cli._output import show_records
 
-    for title, rows in paper_tables(options.paper, options.results, run=options.run).items():
+    run = options.run[0] if options.run else None
+    for title, rows in paper_tables(options.paper, options.results, run=run).items():
         show_records(rows, asked=options.format, title=title)
     return DONE
 

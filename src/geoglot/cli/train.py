@@ -18,6 +18,8 @@ EXAMPLES = """
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options and arguments."""
+    from geoglot.cli._hashing import add_training_arguments
+
     parser.add_argument("name", metavar="NAME", help="name of a recipe, or of a method (see 'geoglot methods')")
     parser.add_argument(
         "--data-root", type=Path, metavar="DIR", help="folder with one folder per dataset (default: $GEOGLOT_DATA)"
@@ -44,10 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/NAME)")
     parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
     parser.add_argument("--quiet", "-q", action="store_true", help="print no figures of epochs")
+    add_training_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train; every epoch's figures are one JSON line."""
+    from geoglot.cli import _hashing
     from geoglot.cli._command import DONE, needs_torch, warn
     from geoglot.cli._output import as_json
     from geoglot.cli._progress import progress_display
@@ -56,9 +60,10 @@ def run(options: argparse.Namespace) -> int:
         from geoglot.engine.launch import named_recipe, parse_settings
         from geoglot.engine.training import train
 
-    changes = _changes(options)
-    if options.set:
-        changes["config"] = parse_settings(options.set)
+    settings = parse_settings(options.set)
+    if _hashing.is_hashing_method(options.name):
+        return _hashing.train(options, settings)
+    changes = {**_changes(options), **({"config": settings} if settings else {})}
     recipe = named_recipe(options.name, changes)
     folder = options.out or Path("runs") / options.name
 

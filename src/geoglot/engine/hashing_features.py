@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from geoglot.core.errors import DataError
+from geoglot.core.errors import DataError, UsageError
 from geoglot.data.captioned import CaptionedImage, load_dataset
 from geoglot.data.translations import Translations, load_translations
+from geoglot.engine.composition import Composed, is_two_tower
 from geoglot.engine.hashing_data import CAPTIONS_PER_IMAGE, FeatureSet
 from geoglot.engine.retrieval_data import embed_texts
 from geoglot.engine.trained import load_trained
@@ -27,27 +28,50 @@ BLUR = (1.1, 1.3)
 TURN = (-10.0, -5.0)
 
 
-class ImageFeature(nn.Module):
-    """Pixels to the mean of the last stage of a run's image network.
-
-    Args:
-        model: A geoglot-compact model.
-    """
+class _LastStage(nn.Module):
+    """The last stage map of geoglot-compact's image tower, in a tuple as a backbone gives its stages."""
 
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, tower: Any) -> None:
         super().__init__()
-        tower: Any = model.image
         self.network: nn.Module = tower.network
         self.register_buffer("mean", tower.mean, persistent=False)
         self.register_buffer("deviation", tower.deviation, persistent=False)
 
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        """(B, 3, H, W) in [0, 1] -> ((B, C, H / 32, W / 32),)."""
+        return (self.network((images - self.mean) / self.deviation),)
+
+
+class ImageFeature(nn.Module):
+    """Pixels to the mean of the last stage of an image network.
+
+    Args:
+        model: A model with a backbone below it, or geoglot-compact.
+
+    Raises:
+        UsageError: The model has neither.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        tower: Any = getattr(model, "image", None)
+        self.network: nn.Module
+        if isinstance(model, Composed):
+            self.network = model.backbone
+        elif hasattr(tower, "network"):
+            self.network = _LastStage(tower)
+        else:
+            cause, remedy = "has no stages to take features from", "give a run with a backbone, or of geoglot-compact"
+            raise UsageError(type(model).__module__, cause=cause, remedy=remedy)
+
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> (B, C)."""
-        maps: Tensor = self.network((images - self.mean) / self.deviation)
-        return maps.mean((2, 3))
+        stages = self.network(images)
+        last: Tensor = stages[-1]
+        return last.mean((2, 3))
 
 
 def blurred(images: Tensor, deviation: float) -> Tensor:
@@ -110,7 +134,7 @@ def run_features(
     """Encode every image, its augmented view and every caption of a dataset with the towers of a run.
 
     Args:
-        run: Folder of a finished geoglot-compact training.
+        run: Folder of a finished two-tower training.
         dataset: Name of a captioned dataset; all its splits are taken, one after the other.
         data_root: Folder with one folder per dataset; ``None`` asks the variable ``GEOGLOT_DATA``.
         side: Side in pixels at which images are encoded.
@@ -119,9 +143,12 @@ def run_features(
 
     Raises:
         DataError: The run or the dataset is absent, or an image has no class.
+        UsageError: The run's method gives texts no vector of their own.
     """
     trained = load_trained(run)
     model, tokenizer, recipe = trained.model, trained.tokenizer, trained.recipe
+    if not is_two_tower(model):
+        raise UsageError(recipe.method, cause="gives texts no vector", remedy="give the run of a two-tower method")
     source = load_dataset(dataset)
     records = [record for split in source.SPLITS for record in source.records(split, data_root)]
     nameless = next((record for record in records if record.category is None), None)

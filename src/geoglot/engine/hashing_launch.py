@@ -133,6 +133,8 @@ def _array(path: Path, rows: tuple[int, ...], *, flat: bool = False) -> Floats:
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         remedy = "give a .npy file of real numbers"
         raise DataError(path, cause=f"cannot be read ({error})", remedy=remedy) from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(path, cause="holds several arrays", remedy="give a .npy file of one array")
     total = int(np.prod(rows))
     fitting = array.shape[:-1] == rows or (flat and array.shape[:-1] == (total,))
     if not fitting or not np.issubdtype(array.dtype, np.floating):

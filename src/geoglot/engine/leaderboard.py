@@ -25,7 +25,6 @@ from geoglot.data.captioned import load_dataset
 from geoglot.engine.composition import PACKAGE, load_backbone, method_module, weights_digest
 from geoglot.engine.evaluation import DECIMALS, evaluate_retrieval_file
 from geoglot.engine.features import FeatureCache
-from geoglot.engine.launch import merged
 from geoglot.engine.recipe import Recipe, recipe_from
 from geoglot.engine.run_prediction import predict_run
 from geoglot.engine.saved_predictions import save_predictions
@@ -36,6 +35,8 @@ from geoglot.metrics.ranking import CUTOFFS
 TASK: Final = "leaderboard"
 RESULT: Final = "test.json"
 EPOCHS: Final[Mapping[str, int]] = {"rsicd": 10, "ucm": 30}
+
+_OF_A_RUN: Final = ("seed", "training_seconds", "training_cpu_seconds", "validation_score", "trained_parameters")
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -69,12 +70,14 @@ class Race:
     languages: tuple[str, ...] = ("en", "ar", "fr", "it")
     validation_images: int = 300
 
-    def recipe(self, method: str, dataset: str, seed: int, learning_rate: float) -> Recipe:
-        """One run: the same for all methods but for ``LEADERBOARD``, the sizes of the method's file."""
+    def recipe(
+        self, method: str, dataset: str, seed: int, learning_rate: float, *, initial: str | None = None
+    ) -> Recipe:
+        """One run: the same for all methods but for the sizes in the method's file, and the run it starts after."""
         epochs = self.epochs.get(dataset, 10)
         fields = {
             "method": method,
-            "config": dict(getattr(method_module(method), "LEADERBOARD", {})),
+            "config": race_settings(method),
             "datasets": (dataset,),
             "languages": self.languages,
             "epochs": epochs,
@@ -89,9 +92,25 @@ class Race:
             "backbone": self.backbone,
             "backbone_weights": self.backbone_weights,
             "frozen": True,
+            "initial": initial,
             "seed": seed,
         }
-        return recipe_from(merged(fields, {}))
+        return recipe_from(fields)
+
+
+def starts_after(method: str) -> str | None:
+    """The method whose finished run gives another its frozen weights (``LEADERBOARD_AFTER``); ``None`` for most."""
+    after = getattr(method_module(method), "LEADERBOARD_AFTER", None)
+    return None if after is None else str(after[0])
+
+
+def race_settings(method: str) -> dict[str, Any] | None:
+    """Sizes of a method in the race (``LEADERBOARD`` or ``LEADERBOARD_AFTER`` of its file), ``None`` keeps it out."""
+    module = method_module(method)
+    settings = getattr(module, "LEADERBOARD", {})
+    if starts_after(method) is not None:
+        settings = module.LEADERBOARD_AFTER[1]
+    return None if settings is None else dict(settings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,9 +146,8 @@ def entrants(names: Sequence[str] | None = None) -> list[str]:
 
 
 def _in_the_race(name: str) -> bool:
-    """Whether the method, at its sizes for the race, takes stage maps; ``LEADERBOARD = None`` keeps one out."""
-    module = method_module(name)
-    settings = getattr(module, "LEADERBOARD", {})
+    """Whether the method, at its sizes for the race, takes stage maps."""
+    module, settings = method_module(name), race_settings(name)
     if settings is None:
         return False
     with torch.device("meta"):
@@ -170,7 +188,7 @@ def run_race(
     for dataset in race.datasets:
         for method in chosen:
             rate = track.best_rate(method, dataset)
-            records = [track.finished(race.recipe(method, dataset, seed, rate)) for seed in race.seeds]
+            records = [track.finished(track.recipe(method, dataset, seed, rate)) for seed in race.seeds]
             path = places.results / TASK / f"{method}-{dataset}.json"
             write_json(path, summarise(track, method, dataset, rate, records))
             say(f"wrote {path}")
@@ -198,7 +216,9 @@ class Track:
 
     def folder(self, recipe: Recipe) -> Path:
         """Where a recipe's run lies: names to read, and a checksum of all that decides its outcome."""
-        text = json.dumps({**asdict(recipe), "backbone_weights": self.backbone_sha256}, sort_keys=True)
+        first = None if recipe.initial is None else Path(recipe.initial).name
+        fields = {**asdict(recipe), "backbone_weights": self.backbone_sha256, "initial": first}
+        text = json.dumps(fields, sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         return self.places.runs / f"{recipe.method}-{recipe.datasets[0]}-seed{recipe.seed}-{digest}"
 
@@ -215,6 +235,15 @@ class Track:
                 paths = [record.path for record in records]
                 cache.pyramids(paths, f"{dataset}-{split}", mirrored=split == "train", progress=self.progress)
 
+    def recipe(self, method: str, dataset: str, seed: int, learning_rate: float) -> Recipe:
+        """The recipe of one run; the run that it starts after is trained first."""
+        first, initial = starts_after(method), None
+        if first is not None:
+            before = self.recipe(first, dataset, seed, self.best_rate(first, dataset))
+            self.trained(before)
+            initial = str(self.folder(before))
+        return self.race.recipe(method, dataset, seed, learning_rate, initial=initial)
+
     def best_rate(self, method: str, dataset: str) -> float:
         """The learning rate with the best validation score of the first seed."""
         race = self.race
@@ -222,7 +251,7 @@ class Track:
             return race.learning_rates[0]
         scores = {}
         for rate in race.learning_rates:
-            summary = self.trained(race.recipe(method, dataset, race.seeds[0], rate))
+            summary = self.trained(self.recipe(method, dataset, race.seeds[0], rate))
             scores[rate] = float(summary["best_validation_score"])
         return max(scores, key=scores.__getitem__)
 
@@ -292,17 +321,18 @@ def summarise(
         "languages": {name: _language([r["languages"][name] for r in records]) for name in first["languages"]},
         "runs": [
             {
-                **{k: run[k] for k in ("seed", "training_seconds", "validation_score", "trained_parameters")},
+                **{k: run[k] for k in _OF_A_RUN},
                 "mR": {name: value["plain"]["mR"]["value"] for name, value in record["languages"].items()},
             }
             for run, record in zip(runs, records, strict=True)
         ],
         "trained_parameters": runs[0]["trained_parameters"],
-        "training_seconds": summary_of([float(run["training_seconds"]) for run in runs]),
+        "training_cpu_seconds": summary_of([float(run["training_cpu_seconds"]) for run in runs]),
         "settings": dict(runs[0]["settings"]),
         "protocol": {
             **{k: first["protocol"][k] for k in ("split", "images", "captions", "image_side", "ties", "recall")},
             "start": "the same frozen backbone for every method; its stage maps are cached as float16",
+            "starts_after": starts_after(method),
             "backbone": race.backbone,
             "backbone_sha256": track.backbone_sha256,
             "epochs": runs[0]["epochs"],

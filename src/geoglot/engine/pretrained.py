@@ -231,8 +231,8 @@ def _layers(tensors: Mapping[str, Tensor], prefix: str) -> int:
 def _fitted(tensors: dict[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
     image, text = "visual.positional_embedding", "text.positional_embedding"
     if image in tensors and image in expected and tensors[image].shape[1:] == expected[image].shape[1:]:
-        side = math.isqrt(len(expected[image]) - 1)
-        tensors[image] = resized_positions(tensors[image].float(), side, side)
+        old, new = (math.isqrt(len(table) - 1) for table in (tensors[image], expected[image]))
+        tensors[image] = resized_positions(tensors[image].float(), old, new, new)
     if text in tensors and text in expected and len(tensors[text]) > len(expected[text]):
         tensors[text] = tensors[text][: len(expected[text])]
     return tensors

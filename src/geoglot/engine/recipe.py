@@ -187,6 +187,7 @@ def recipe_from(values: Mapping[str, Any]) -> Recipe:
     fields["sides"] = tuple(_part(SideStep, step) for step in fields.get("sides", (SideStep(start=0.0, side=96),)))
     if fields.get("polish") is not None:
         fields["polish"] = _part(Polish, fields["polish"])
+    fields["config"] = {name: _tuple(value) for name, value in dict(fields.get("config", {})).items()}
     return Recipe(**_tuples(known_fields(Recipe, fields, subject="recipe")))
 
 
@@ -211,4 +212,8 @@ def _part(kind: type, value: Any) -> Any:
 
 def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
     """JSON has lists where recipes have tuples."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    return {name: _tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(map(_tuple, value)) if isinstance(value, list | tuple) else value

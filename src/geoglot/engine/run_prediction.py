@@ -113,6 +113,7 @@ def describe_run(trained: TrainedRun) -> dict[str, Any]:
         "settings": dict(recipe.config),
         "trained_parameters": trained.summary.get("trained_parameters"),
         "training_seconds": trained.summary.get("training_seconds"),
+        "training_cpu_seconds": trained.summary.get("training_cpu_seconds"),
         "validation_score": trained.summary.get("best_validation_score"),
     }
 

@@ -12,10 +12,21 @@ from typing import Any
 
 from geoglot.core.errors import DataError
 from geoglot.core.runs import whole_file
+from geoglot.data.published import published
+from geoglot.engine.hashing_tables import hashing_rows
 from geoglot.metrics.ranking import CUTOFFS
 
 LANGUAGES = ("en", "ar", "fr", "it")
 Row = dict[str, str]
+
+_INTRODUCTIONS = {
+    "Same start": (
+        "Every method on the same frozen backbone, with the same captions, tokenizer and budget "
+        "([protocol](protocols.md#6-same-start)); recalls of English captions, means over seeds, ± standard deviation. "
+        "The last column is what papers print: **another start**, another length of training, often more data. "
+        "It says how far a method went elsewhere, not how the rows above it compare.",
+    )
+}
 
 
 def read_results(results: Path, task: str) -> list[dict[str, Any]]:
@@ -60,6 +71,51 @@ def _retrieval_row(record: Mapping[str, Any], language: str) -> Row:
     row["mR"] = _percent(plain.get("mR"), interval=True)
     row["mR duplicate-aware"] = _percent(aware.get("mR"), interval=True)
     return row
+
+
+def leaderboard_rows(records: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """One row per method and dataset of the same-start race, the best English mean recall of a dataset first.
+
+    Recalls are those of English captions, means over the seeds; published figures stand in a column of their own.
+    """
+    ordered = sorted(records, key=lambda r: (r["dataset"], -_mean_recall(r), r["method"]))
+    return [_leaderboard_row(record) for record in ordered]
+
+
+def _mean_recall(record: Mapping[str, Any]) -> float:
+    languages = record["languages"]
+    return float(languages["en"]["plain"]["mR"]["mean"]) if "en" in languages else 0.0
+
+
+def _leaderboard_row(record: Mapping[str, Any]) -> Row:
+    english = record["languages"].get("en", {})
+    plain, aware = english.get("plain", {}), english.get("duplicate_aware", {})
+    row = {"dataset": record["dataset"], "method": record["title"], "variant": str(record["variant"])}
+    for way, short in (("image_to_text", "i2t"), ("text_to_image", "t2i")):
+        for k in CUTOFFS:
+            row[f"{short} R@{k}"] = _mean(plain.get(way, {}).get(f"R@{k}"))
+    for language in LANGUAGES:
+        row[f"mR {language}"] = _mean(record["languages"].get(language, {}).get("plain", {}).get("mR"), spread=True)
+    row["mR en, duplicate-aware"] = _mean(aware.get("mR"), spread=True)
+    row["seeds"] = str(len(record["runs"]))
+    row["trained parameters"] = f"{record['trained_parameters']:,}"
+    row["mR en, published, another start"] = published_means(record["method"], record["dataset"])
+    return row
+
+
+def published_means(method: str, dataset: str) -> str:
+    """English mean recall of every published row of a method, with what it started from.
+
+    Example:
+        >>> published_means("mtfn", "rsicd"), published_means("nobody", "rsicd")
+        ('14.81 (MTFN; ImageNet)', '')
+    """
+    rows = published(method, dataset, language="en")
+    several = len({row.regime for row in rows}) > 1
+    return ", ".join(
+        f"{row.mean_recall:.2f} ({row.title}{f', {row.regime} language training' if several else ''}; {row.start})"
+        for row in rows
+    )
 
 
 def confidence_rows(records: Sequence[Mapping[str, Any]], *, languages: Sequence[str] | None = LANGUAGES) -> list[Row]:
@@ -108,10 +164,12 @@ def results_page(results: Path) -> str:
     ]
     sections = (
         ("Retrieval", retrieval_rows(read_results(results, "retrieval"))),
+        ("Same start", leaderboard_rows(read_results(results, "leaderboard"))),
+        ("Hashing", hashing_rows(read_results(results, "hashing"))),
         ("Is it there at all", confidence_rows(read_results(results, "confidence"))),
     )
     for title, rows in sections:
-        parts += [f"## {title}", markdown_table(rows) or "Nothing measured yet."]
+        parts += [f"## {title}", *_INTRODUCTIONS.get(title, ()), markdown_table(rows) or "Nothing measured yet."]
     conditions = [_conditions(record) for task in ("retrieval", "confidence") for record in read_results(results, task)]
     if conditions:
         parts += ["## Conditions", markdown_table(conditions)]
@@ -153,6 +211,13 @@ def _percent(cell: Mapping[str, Any] | None, *, interval: bool = False) -> str:
         return ""
     text = f"{cell['value']:.2f}"
     return f"{text} ({cell['interval'][0]:.2f} to {cell['interval'][1]:.2f})" if interval else text
+
+
+def _mean(cell: Mapping[str, Any] | None, *, spread: bool = False) -> str:
+    if not cell:
+        return ""
+    text = f"{cell['mean']:.2f}"
+    return f"{text} ± {cell['spread']:.2f}" if spread and cell["spread"] is not None else text
 
 
 def _number(value: float | None) -> str:

@@ -92,6 +92,7 @@ class Trainer:
         self.step = 0
         self.best = -math.inf
         self.seconds = 0.0
+        self.cpu_seconds = 0.0
 
     @property
     def steps(self) -> int:
@@ -152,7 +153,7 @@ class Trainer:
             tensors |= checkpoint.with_prefix("adversary", flat_state(self.adversary))
         tensors["step"] = torch.tensor(self.step)
         tensors["best"] = torch.tensor(self.best, dtype=torch.float64)
-        tensors["seconds"] = torch.tensor(self.seconds, dtype=torch.float64)
+        tensors["seconds"] = torch.tensor([self.seconds, self.cpu_seconds], dtype=torch.float64)
         checkpoint.save(tensors, self.folder / "state.safetensors")
 
     def resume(self) -> None:
@@ -160,7 +161,8 @@ class Trainer:
         tensors = checkpoint.load(self.folder / "state.safetensors")
         self.step = int(tensors["step"])
         self.best = float(tensors["best"])
-        self.seconds = float(tensors.get("seconds", 0.0))
+        if tensors.get("seconds", torch.zeros(1)).numel() == 2:
+            self.seconds, self.cpu_seconds = tensors["seconds"].tolist()
         if self.step % self.timetable.steps_per_epoch:
             self._start_epoch()
         self.model.load_state_dict(checkpoint.without_prefix("model", tensors))
@@ -180,13 +182,14 @@ class Trainer:
         every = validate_every or self.recipe.validate_every
         per_epoch = self.timetable.steps_per_epoch
         while self.step < self.steps:
-            started = time.monotonic()
+            started, busy = time.monotonic(), time.process_time()
             totals: dict[str, float] = {}
             first = self.step
             while self.step < self.steps and (self.step == first or self.step % per_epoch):
                 for name, value in self.train_step().items():
                     totals[name] = totals.get(name, 0.0) + value
             self.seconds += time.monotonic() - started
+            self.cpu_seconds += time.process_time() - busy
             epoch = self.step // per_epoch
             record: dict[str, Any] = {"epoch": epoch, "seconds": round(self.seconds, 1)}
             record |= {name: round(value / (self.step - first), 4) for name, value in totals.items()}
@@ -201,6 +204,7 @@ class Trainer:
             "steps": self.step,
             "best_validation_score": self.best,
             "training_seconds": round(self.seconds, 1),
+            "training_cpu_seconds": round(self.cpu_seconds, 1),
             "trained_parameters": count_trained(self.model),
         }
         write_json(self.folder / "summary.json", summary)

@@ -9,6 +9,7 @@ Names of parameters follow the checkpoints that open_clip writes.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -90,11 +91,11 @@ class ClipConfig:
 
 SAME_START: Mapping[str, Any] = {
     "vision": "cells",
-    "vision_width": 256,
+    "vision_width": 128,
     "vision_layers": 1,
     "vision_heads": 4,
     "text_width": 256,
-    "text_layers": 2,
+    "text_layers": 1,
     "text_heads": 4,
     "max_length": 32,
     "dimension": 256,
@@ -243,12 +244,12 @@ class VisionTransformer(nn.Module):
             assert isinstance(images, Tensor)  # noqa: S101 (tells mypy what image_input promises)
             features = self.conv1((images - self.mean) / self.deviation)
             tokens = features.flatten(2).transpose(1, 2)
-            rows, columns = int(features.shape[2]), int(features.shape[3])
+            rows, columns = _grid(features)
         if self.class_token:
-            first = self.class_embedding.expand(len(tokens), 1, -1)
+            first = self.class_embedding.expand(tokens.shape[0], 1, -1)
             tokens = torch.cat([first, tokens], 1)
         if not self.cells:
-            tokens = tokens + resized_positions(self.positional_embedding, rows, columns)
+            tokens = tokens + resized_positions(self.positional_embedding, self.grid, rows, columns)
         out: Tensor = self.ln_pre(tokens)
         return out
 
@@ -264,11 +265,12 @@ class VisionTransformer(nn.Module):
         return tokens[:, int(self.class_token) :].mean(1) @ self.proj
 
 
-def resized_positions(positions: Tensor, rows: int, columns: int) -> Tensor:
+def resized_positions(positions: Tensor, side: int, rows: int, columns: int) -> Tensor:
     """A table of positions for another grid: the class token's row stays, the others are interpolated.
 
     Args:
-        positions: (1 + G * G, D), the class token's first.
+        positions: (1 + side * side, D), the class token's first.
+        side: Of the square grid that the table is for.
         rows: Of the new grid.
         columns: Of the new grid.
 
@@ -276,15 +278,21 @@ def resized_positions(positions: Tensor, rows: int, columns: int) -> Tensor:
         (1 + rows * columns, D).
 
     Example:
-        >>> resized_positions(torch.zeros(1 + 7 * 7, 4), 8, 6).shape
+        >>> resized_positions(torch.zeros(1 + 7 * 7, 4), 7, 8, 6).shape
         torch.Size([49, 4])
     """
-    side = math.isqrt(len(positions) - 1)
     if (rows, columns) == (side, side):
         return positions
     grid = positions[1:].T.reshape(1, -1, side, side)
     grid = F.interpolate(grid, size=(rows, columns), mode="bicubic", align_corners=False)
     return torch.cat([positions[:1], grid.flatten(2)[0].T])
+
+
+def _grid(features: Tensor) -> tuple[int, int]:
+    with warnings.catch_warnings():
+        # An exported network has one image size: that its trace keeps these two numbers is meant.
+        warnings.simplefilter("ignore")
+        return int(features.shape[2]), int(features.shape[3])
 
 
 class CausalText(nn.Module):
@@ -313,7 +321,7 @@ class CausalText(nn.Module):
         if self.config.gap_over == "valid":
             return tokens
         length = self.config.max_length
-        return torch.cat([tokens, tokens.new_zeros(len(tokens), length)], 1)[:, :length]
+        return torch.cat([tokens, tokens.new_zeros(tokens.shape[0], length)], 1)[:, :length]
 
     def embeddings(self, tokens: Tensor) -> Tensor:
         """(T, L) int64 -> (T, L, width) before the blocks."""
@@ -365,7 +373,8 @@ class CausalText(nn.Module):
     def pooled(self, features: Tensor, tokens: Tensor) -> Tensor:
         """(T, L, width), (T, L) -> (T, D), not normalised."""
         if self.config.pool == "cls_eot":
-            vectors = features[torch.arange(len(tokens), device=tokens.device), self.end(tokens)]
+            place = self.end(tokens)[:, None, None].expand(-1, 1, features.shape[2])
+            vectors = features.gather(1, place)[:, 0]
         else:
             vectors = masked_mean(features, self.valid(tokens))
         return vectors @ self.text_projection if self.config.text_projection else vectors

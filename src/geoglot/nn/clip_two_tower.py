@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from geoglot.nn.batch import PairBatch
 from geoglot.nn.clip import Adapter, CausalText, ClipConfig, VisionTransformer
 from geoglot.nn.clip_losses import paired_contrast
-from geoglot.nn.two_tower import Pyramid, TwoTower, batch_images
+from geoglot.nn.text_transformer import by_length
+from geoglot.nn.two_tower import ImageInput, Pyramid, TwoTower, batch_images
 from geoglot.nn.xlm_roberta import MultilingualText
 
 LARGEST_SCALE = math.log(100)
@@ -32,7 +33,7 @@ class ClipTwoTower(TwoTower):
         added_parameters: Prefixes of parameters that published weights do not have.
     """
 
-    image_input = "pixels"
+    image_input: ImageInput = "pixels"
     added_parameters: tuple[str, ...] = ()
 
     def __init__(self, config: ClipConfig) -> None:
@@ -66,6 +67,11 @@ class ClipTwoTower(TwoTower):
     def encode_text(self, tokens: Tensor) -> Tensor:
         """(T, L) int64, 0 = padding -> (T, D), unit norm."""
         tokens = self.text.prepared(tokens)
+        if self.training and self.clip_config.gap_over == "valid":
+            return by_length(self._encode_prepared, tokens)  # short texts do not carry the padding of the longest
+        return self._encode_prepared(tokens)
+
+    def _encode_prepared(self, tokens: Tensor) -> Tensor:
         return self._text_vectors(self.text.embeddings(tokens), tokens)
 
     def image_attention(self, images: Tensor | Pyramid) -> list[Tensor]:

@@ -30,7 +30,7 @@ def fitting_groups(groups: int, inputs: int, outputs: int) -> int:
 
 
 class GroupedWords(nn.Module):
-    """A grouped convolution over the words of a text, then a shuffle and a PReLU; the padding stays at zero.
+    """A grouped convolution over the words of a text, then a shuffle and a ReLU; the padding stays at zero.
 
     Args:
         inputs: Channels of a word.
@@ -48,11 +48,10 @@ class GroupedWords(nn.Module):
         super().__init__()
         self.groups = fitting_groups(groups, inputs, outputs)
         self.convolution = nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2, groups=self.groups)
-        self.activation = nn.PReLU(outputs)
 
     def forward(self, words: Tensor, mask: Tensor) -> Tensor:
         """(T, inputs, L), zero where padded, (T, L) bool -> (T, outputs, L), zero where padded."""
-        features: Tensor = self.activation(shuffle(self.convolution(words), self.groups))
+        features = torch.relu(shuffle(self.convolution(words), self.groups))
         return features * mask[:, None].to(features.dtype)
 
 

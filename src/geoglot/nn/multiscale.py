@@ -14,12 +14,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from geoglot.nn.pooling import average_onto_grid
 from geoglot.nn.two_tower import Pyramid
 
 
 def enlarged(coarse: Tensor, size: Sequence[int]) -> Tensor:
     """A map at another resolution, nearest cell. (B, C, h, w), (H, W) -> (B, C, H, W)."""
-    return F.interpolate(coarse, size=tuple(size), mode="nearest")
+    return F.interpolate(coarse, size=[int(side) for side in size], mode="nearest")
+
+
+def _products(weight: Tensor, features: Tensor) -> Tensor:
+    """A matrix times every cell; one product per image, as a broadcast one would copy the map. -> (B, rows, cells)."""
+    return weight.expand(features.shape[0], -1, -1).bmm(features.flatten(2))
 
 
 def convolve_enlarged(features: Tensor, weight: Tensor, size: Sequence[int], *, stride: int) -> Tensor:
@@ -39,7 +45,7 @@ def convolve_enlarged(features: Tensor, weight: Tensor, size: Sequence[int], *, 
         (B, outputs, (H - K) // stride + 1, (W - K) // stride + 1).
     """
     outputs, _, kernel, _ = weight.shape
-    height, width = features.shape[-2:]
+    height, width = int(features.shape[-2]), int(features.shape[-1])
     rows, columns = (
         (
             torch.arange(0, full - kernel + 1, stride, device=features.device)[:, None]
@@ -47,14 +53,14 @@ def convolve_enlarged(features: Tensor, weight: Tensor, size: Sequence[int], *, 
         )
         * side
         // full
-        for full, side in zip(size, (height, width), strict=True)
+        for full, side in zip(map(int, size), (height, width), strict=True)
     )
-    everywhere = weight.permute(2, 3, 0, 1).flatten(0, 2) @ features.flatten(2)
+    everywhere = _products(weight.permute(2, 3, 0, 1).flatten(0, 2), features)
     # Cell that tap (y, x) meets at output (i, j): row rows[i, y], column columns[j, x].
     cells = (rows[:, None, :, None] * width + columns[None, :, None, :]).permute(2, 3, 0, 1)
-    met = cells.reshape(1, kernel * kernel, 1, -1).expand(len(features), -1, outputs, -1)
-    out = everywhere.unflatten(1, (kernel * kernel, outputs)).gather(3, met).sum(1)
-    return out.unflatten(2, (len(rows), len(columns)))
+    met = cells.reshape(1, kernel * kernel, 1, -1).expand(features.shape[0], -1, outputs, -1)
+    taps = everywhere.view(-1, kernel * kernel, outputs, height * width)
+    return taps.gather(3, met).sum(1).view(-1, outputs, len(rows), len(columns))
 
 
 def _bias(convolution: nn.Conv2d) -> Tensor:
@@ -97,8 +103,7 @@ class MultiScaleSalience(nn.Module):
         """Where to look: the gated map before it becomes a mask. -> (B, 1, H_3, W_3)."""
         size = pyramid[2].shape[-2:]
         fine = self.fine_activation(self._fine(pyramid[0], pyramid[1]))
-        if fine.shape[-2:] != size:
-            fine = F.adaptive_avg_pool2d(fine, (size[0], size[1]))
+        fine = average_onto_grid(fine, int(size[0]), int(size[1]))
         coarse, mean = self._coarse(pyramid[2], pyramid[3])
         mixed = torch.cat([fine, self.coarse_activation(coarse)], 1) + mean
         if self.unit_columns:
@@ -108,31 +113,22 @@ class MultiScaleSalience(nn.Module):
 
     def _fine(self, first: Tensor, second: Tensor) -> Tensor:
         """The convolution of [f1; up f2]."""
-        weights = self.fine.weight.split([first.shape[1], second.shape[1]], 1)
-        first, second = (
-            convolve_enlarged(features, weight, first.shape[-2:], stride=4)
-            for features, weight in zip((first, second), weights, strict=True)
-        )
-        return first + second + _bias(self.fine)
+        size, width = first.shape[-2:], first.shape[1]
+        one = convolve_enlarged(first, self.fine.weight[:, :width], size, stride=4)
+        return one + convolve_enlarged(second, self.fine.weight[:, width:], size, stride=4) + _bias(self.fine)
 
     def _coarse(self, third: Tensor, fourth: Tensor) -> tuple[Tensor, Tensor]:
         """The 1x1 convolution of [f3; up f4] and its mean over channels, both taken before enlarging."""
-        count = third.shape[1] + fourth.shape[1]
+        width = third.shape[1]
         weights = self.coarse.weight.flatten(1)
-        weights = torch.cat([weights, weights.new_full((1, count), 1 / count)])
-        one, other = (
-            (weight @ features.flatten(2)).unflatten(2, features.shape[-2:])
-            for features, weight in zip(
-                (third, fourth), weights.split([third.shape[1], fourth.shape[1]], 1), strict=True
-            )
-        )
+        weights = torch.cat([weights, torch.full_like(weights[:1], 1 / weights.shape[1])])
+        one = _products(weights[:, :width], third).view(-1, 4, *third.shape[-2:])
+        other = _products(weights[:, width:], fourth).view(-1, 4, *fourth.shape[-2:])
         both = one + enlarged(other, third.shape[-2:])
         return both[:, :3] + _bias(self.coarse), both[:, 3:]
 
     def forward(self, pyramid: Pyramid) -> Tensor:
         """Stage maps (B, C_k, H_k, W_k), finest first -> (B, outputs)."""
-        salience = self.salience(pyramid)
-        if salience.shape[-2:] != (self.grid, self.grid):
-            salience = F.adaptive_avg_pool2d(salience, self.grid)
+        salience = average_onto_grid(self.salience(pyramid), self.grid, self.grid)
         out: Tensor = torch.sigmoid(self.mask(salience.flatten(1))) * self.projection(pyramid[3].mean((2, 3)))
         return out

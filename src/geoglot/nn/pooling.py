@@ -41,3 +41,38 @@ class AttentionPool2d(nn.Module):
         values = features.flatten(2)
         attended = weights @ values.transpose(1, 2)
         return torch.cat([values.mean(-1), attended.flatten(1)], 1)
+
+
+def grid_weights(cells: int, side: int) -> Tensor:
+    """Which cells of a line each cell of a grid averages, and how much. -> (cells, side), rows sum to 1.
+
+    Grid cell i covers the cells from floor(i side / cells) to ceil((i + 1) side / cells).
+
+    Example:
+        >>> grid_weights(2, 3)
+        tensor([[0.5000, 0.5000, 0.0000],
+                [0.0000, 0.5000, 0.5000]])
+    """
+    place, cell = torch.arange(side), torch.arange(cells)[:, None]
+    first, last = cell * side // cells, -(-(cell + 1) * side // cells)
+    covered = ((place >= first) & (place < last)).float()
+    return covered / covered.sum(1, keepdim=True)
+
+
+def average_onto_grid(features: Tensor, rows: int, columns: int) -> Tensor:
+    """A map averaged onto a grid of any size: two matrix products, which every runtime of exported models has.
+
+    Args:
+        features: (B, C, H, W).
+        rows: Of the grid; more than H repeats rows.
+        columns: Of the grid.
+
+    Returns:
+        (B, C, rows, columns), what adaptive average pooling gives.
+    """
+    height, width = int(features.shape[-2]), int(features.shape[-1])
+    if (height, width) == (rows, columns):
+        return features
+    down = grid_weights(rows, height).to(features)
+    across = grid_weights(columns, width).to(features)
+    return down @ (features @ across.T)

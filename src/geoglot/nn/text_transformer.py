@@ -5,6 +5,8 @@ Pre-norm blocks: h <- h + Attention(LN(h)); h <- h + MLP(LN(h)) (Xiong et al. 20
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -91,7 +93,7 @@ class TextTransformer(nn.Module):
         )
 
 
-def by_length(encoder: nn.Module, tokens: Tensor, *, groups: int = 5) -> Tensor:
+def by_length(encoder: Callable[[Tensor], Tensor], tokens: Tensor, *, groups: int = 5) -> Tensor:
     """Encode texts in groups of similar length, so that padding costs little. Equal to ``encoder(tokens)``.
 
     Args:
@@ -100,9 +102,9 @@ def by_length(encoder: nn.Module, tokens: Tensor, *, groups: int = 5) -> Tensor:
         groups: Number of groups.
     """
     if len(tokens) < 16 * groups:
-        result: Tensor = encoder(tokens)
-        return result
-    lengths = (tokens != 0).sum(1)
+        return encoder(tokens)
+    places = torch.arange(1, tokens.shape[1] + 1, device=tokens.device)
+    lengths = ((tokens != 0) * places).amax(1).clamp(min=1)
     order = lengths.argsort()
     parts = [encoder(tokens[rows, : int(lengths[rows].max())]) for rows in order.chunk(groups)]
     return torch.cat(parts)[order.argsort()]

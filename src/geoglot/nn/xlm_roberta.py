@@ -68,9 +68,9 @@ class _Embeddings(nn.Module):
     def __init__(self, config: ClipConfig) -> None:
         super().__init__()
         width = config.text_width
-        self.word_embeddings = nn.Embedding(config.vocabulary, width, padding_idx=PADDING_ID)
+        self.word_embeddings = nn.Embedding(config.vocabulary, width)
         positions = config.max_length + EXTRA_POSITIONS
-        self.position_embeddings = nn.Embedding(positions, width, padding_idx=PADDING_ID)
+        self.position_embeddings = nn.Embedding(positions, width)
         self.token_type_embeddings = nn.Embedding(1, width)
         self.LayerNorm = nn.LayerNorm(width, eps=1e-5)
 
@@ -136,7 +136,8 @@ class MultilingualText(nn.Module):
         adapter: Adapter | None = None,
     ) -> Tensor:
         """(T, L, width) -> the same shape, after all blocks."""
-        itself = torch.eye(tokens.shape[1], dtype=torch.bool, device=tokens.device)
+        position = torch.arange(tokens.shape[1], device=tokens.device)
+        itself = position[None, :] == position[:, None]  # an empty text attends to its padding, not to nothing
         mask = (tokens != 0)[:, None, None, :] | itself
         for layer in self.transformer.encoder.layer:
             embeddings = layer(embeddings, mask, maps, adapter)

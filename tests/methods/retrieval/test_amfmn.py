@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -190,3 +191,24 @@ def test_maps_of_any_size_are_taken() -> None:
     m = model("soft")
     for sizes in ((36, 18, 9, 5), (30, 15, 8, 4), (64, 32, 16, 8), (4, 2, 1, 1)):
         assert m.image_features(pyramid(2, sizes))[0].shape == (2, 16)
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_a_traced_score_takes_other_numbers_of_images_and_texts(attention: Attention) -> None:
+    m = model(attention)
+    maps, tokens = pyramid(5), batch(4).tokens
+
+    class Score(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = m
+
+        def forward(self, *maps_and_texts: Tensor) -> Tensor:
+            return m.similarity(m.image_features(maps_and_texts[:4]), maps_and_texts[4:])
+
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        traced = torch.jit.trace(Score(), (*(f[:2] for f in maps), *m.text_features(tokens[:1])), check_trace=False)  # type: ignore[no-untyped-call]
+        texts = m.text_features(tokens)
+        assert torch.allclose(traced(*maps, *texts), m.similarity(m.image_features(maps), texts), atol=1e-6)

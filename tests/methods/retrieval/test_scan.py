@@ -1,5 +1,4 @@
 import itertools
-import math
 
 import pytest
 import torch
@@ -135,16 +134,21 @@ def test_blocks_change_nothing(variant: str) -> None:
         assert torch.allclose(model(variant=variant, block=block).similarity(*features), whole, atol=1e-12)
 
 
+def test_no_texts_have_no_scores() -> None:
+    regions, words = random_features(2, [3])
+    assert model().similarity((regions,), (words[:0], torch.zeros(0, dtype=torch.int64))).shape == (2, 0)
+
+
 @given(st.lists(st.integers(1, 50), max_size=40), st.integers(1, 5000))
 @settings(max_examples=60, deadline=None)
 def test_text_blocks_cover_all_texts_in_order(lengths: list[int], budget: int) -> None:
     lengths = sorted(lengths)
-    blocks = scan.text_blocks(lengths, per_word=25, budget=budget)
+    blocks = scan.text_blocks(lengths, budget=budget)
     assert [k for block in blocks for k in range(block.start, block.stop)] == list(range(len(lengths)))
     for block in blocks:
         assert block.stop > block.start
         padded = (block.stop - block.start) * lengths[block.stop - 1]
-        assert padded <= math.isqrt(budget) or block.stop - block.start == 1
+        assert padded**2 <= budget or block.stop - block.start == 1
 
 
 def test_regions_are_the_cells_of_the_last_map_row_by_row() -> None:

@@ -221,6 +221,9 @@ class Model(RetrievalModel):
         """Cosines of images with the texts they guide. -> (B, T)."""
         if self.gate is None and isinstance(self.guidance, SoftGuidance):
             return soft_cosines(images[0], images[1], texts[0])
+        if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+            # An exported graph has no loop over a number of images that is not known yet.
+            return pair_cosines(images[0], self.pairs(images, texts))
         rows = rows_per_block(texts[0])
         blocks = [
             pair_cosines(images[0][top : top + rows], self.pairs(tuple(f[top : top + rows] for f in images), texts))

@@ -6,7 +6,7 @@ Paper        Yuan, Zhang, Rong, Li, Chen, Wang, Fu, Sun, A Lightweight Multi-Sca
 Input        a pyramid of stage maps, finest first, (B, C_k, H_k, W_k), of a light network in the paper;
              tokens (T, L) int64
 Output       embeddings (B, D) and (T, D), unit norm
-Equations    image      x_k = mean over cells of shuffle(group conv(filter(f_k))), u = W [x_1; ..; x_4] -> ImageBranch
+Equations    image      x_k = mean over cells of relu(group conv(filter(f_k))), u = W [x_1; ..; x_4] -> ImageBranch
              text       y_1 = group conv(words), y_2 = y_1 + group conv(y_1); mean + maximum of y_2 -> TextBranch
              hinge      sum_{i != j} [m + s_ij - s_ii]+ + [m + s_ij - s_jj]+         -> nn.hinge
              hidden     1/K sum_k |unit(A_k x_k) - unit(teacher's x_k)|^2            -> hidden_gap
@@ -41,7 +41,7 @@ from geoglot.nn.batch import PairBatch
 from geoglot.nn.grouped import ChannelFilter, GroupedWords, fitting_groups, shuffle
 from geoglot.nn.hinge import bidirectional_hinge, duplicate_pairs
 from geoglot.nn.light import CHANNELS, LightNetwork
-from geoglot.nn.pooling import masked_max, masked_mean
+from geoglot.nn.pooling import average_onto_grid, masked_max, masked_mean
 from geoglot.nn.recurrent import text_lengths, word_mask
 from geoglot.nn.two_tower import Pyramid, TwoTower
 
@@ -144,7 +144,7 @@ def view(pyramid: Pyramid, *, window: float, dropout: float) -> Pyramid:
 
 def averaged(pyramid: Pyramid, grid: int) -> Pyramid:
     """Maps of more than ``grid`` cells per side, averaged onto that grid; the others as they are."""
-    return tuple(F.adaptive_avg_pool2d(f, grid) if min(f.shape[-2:]) > grid else f for f in pyramid)
+    return tuple(average_onto_grid(f, grid, grid) if min(f.shape[-2:]) > grid else f for f in pyramid)
 
 
 class ImageBranch(nn.Module):
@@ -158,15 +158,14 @@ class ImageBranch(nn.Module):
             nn.Conv2d(channels, width, 1, groups=count)
             for channels, count in zip(config.channels, self.groups, strict=True)
         )
-        self.activations = nn.ModuleList(nn.PReLU(width) for _ in config.channels)
         self.projection = nn.Linear(len(config.channels) * width, config.dimension)
 
     def forward(self, pyramid: Pyramid) -> tuple[Tensor, list[Tensor]]:
         """Maps (B, C_k, H_k, W_k) -> (B, D), and the levels (B, width)."""
         levels = []
-        parts = zip(self.filters, self.levels, self.activations, self.groups, pyramid, strict=True)
-        for redundancy, convolution, activation, groups, features in parts:
-            levels.append(activation(shuffle(convolution(redundancy(features)), groups)).mean((2, 3)))
+        parts = zip(self.filters, self.levels, self.groups, pyramid, strict=True)
+        for redundancy, convolution, groups, features in parts:
+            levels.append(torch.relu(shuffle(convolution(redundancy(features)), groups)).mean((2, 3)))
         return self.projection(torch.cat(levels, 1)), levels
 
 

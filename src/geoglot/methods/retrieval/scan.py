@@ -26,6 +26,7 @@ Provenance   Written from the paper and facts about its code; no third-party cod
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -112,18 +113,20 @@ def normalised_cosines(cosines: Tensor, query_mask: Tensor, *, normalisation: No
     return clipped / (clipped.square().sum(-1, keepdim=True) + 1e-16).sqrt()
 
 
-def attention_weights(normalised: Tensor, context_mask: Tensor, *, sharpness: float) -> Tensor:
+def attention_weights(normalised: Tensor, context_mask: Tensor | None, *, sharpness: float) -> Tensor:
     """Softmax over the contexts, but for its denominator, which no cosine sees.
 
     Args:
         normalised: (C, n, ...) with contexts along the second axis, in [-1, 1].
-        context_mask: (C, n) bool.
+        context_mask: (C, n) bool; ``None`` where there is no padding.
         sharpness: lambda1.
 
     Returns:
         exp(lambda1 s'), 0 at padding; the shape of ``normalised``.
     """
     weights = (sharpness * normalised).exp()
+    if context_mask is None:
+        return weights
     return weights * context_mask.view(*context_mask.shape, *(1,) * (weights.ndim - 2)).to(weights.dtype)
 
 
@@ -131,7 +134,7 @@ def attended_cosines(
     queries: Tensor,
     query_mask: Tensor,
     contexts: Tensor,
-    context_mask: Tensor,
+    context_mask: Tensor | None,
     *,
     normalisation: Normalisation = "clipped_l2norm",
     slope: float = 0.1,
@@ -143,7 +146,7 @@ def attended_cosines(
         queries: (Q, m, D) unit vectors, m per text (``t2i``) or image (``i2t``), 0 at padding.
         query_mask: (Q, m) bool.
         contexts: (C, n, D) unit vectors, n per image (``t2i``) or text (``i2t``), 0 at padding.
-        context_mask: (C, n) bool.
+        context_mask: (C, n) bool; ``None`` where there is no padding.
         normalisation: See :func:`normalised_cosines`.
         slope: See :func:`normalised_cosines`.
         sharpness: lambda1.
@@ -201,8 +204,8 @@ class Model(RetrievalModel):
         (regions,), (words, lengths) = images, texts
         order = lengths.argsort(stable=True)
         sorted_lengths = lengths[order].tolist()
-        blocks = []
-        for rows in text_blocks(sorted_lengths, per_word=regions.shape[1], budget=self.config.block):
+        blocks = [regions.new_zeros(len(regions), 0)]
+        for rows in text_blocks(sorted_lengths, budget=self.config.block):
             chosen, longest = order[rows], sorted_lengths[rows.stop - 1]
             part, mask = words[chosen, :longest], word_mask(lengths[chosen], longest)
             images_at_once = max(1, self.config.block // (regions.shape[1] * mask.numel()))
@@ -217,10 +220,10 @@ class Model(RetrievalModel):
             "slope": config.slope,
             "sharpness": self.attention_sharpness,
         }
-        whole = regions.new_ones(regions.shape[:2], dtype=torch.bool)
         if config.variant == "t2i":
-            matches = attended_cosines(words, mask, regions, whole, **options)
+            matches = attended_cosines(words, mask, regions, None, **options)
             return pooled(matches, mask, pooling=config.pooling, sharpness=self.pooling_sharpness)
+        whole = regions.new_ones(regions.shape[:2], dtype=torch.bool)
         matches = attended_cosines(regions, whole, words, mask, **options)
         return pooled(matches, whole, pooling=config.pooling, sharpness=self.pooling_sharpness).T
 
@@ -258,22 +261,21 @@ class Model(RetrievalModel):
         return {"total": rows.sum() + columns.sum(), "image_to_text": rows, "text_to_image": columns}
 
 
-def text_blocks(sorted_lengths: list[int], *, per_word: int, budget: int) -> list[slice]:
-    """Runs of texts whose padded words times ``per_word`` stay near the square root of the budget's share.
+def text_blocks(sorted_lengths: list[int], *, budget: int) -> list[slice]:
+    """Runs of texts whose padded words stay within the square root of the budget, so that an image block fits beside.
 
     Args:
         sorted_lengths: Lengths of the texts, shortest first.
-        per_word: Regions of an image.
         budget: Cosines held at once.
 
     Returns:
-        Slices that cover all texts in order, none of them empty.
+        Slices that cover all texts in order, none of them empty; a text longer than that is alone.
 
     Example:
-        >>> text_blocks([1, 1, 2, 4], per_word=1, budget=16)  # at most 4 padded words in a block
+        >>> text_blocks([1, 1, 2, 4], budget=16)  # at most 4 padded words in a block
         [slice(0, 2, None), slice(2, 3, None), slice(3, 4, None)]
     """
-    words_at_once = max(int(budget**0.5), 1)
+    words_at_once = max(1, math.isqrt(budget))
     blocks, start = [], 0
     for end, length in enumerate(sorted_lengths):
         if end > start and (end - start + 1) * length > words_at_once:

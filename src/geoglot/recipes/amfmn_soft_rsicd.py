@@ -1,0 +1,9 @@
+"""AMFMN-soft on RSICD with ResNet-18, as the remote-sensing tables have it.
+
+Launch: ``geoglot train amfmn_soft_rsicd --backbone-weights FILE.safetensors``, on a GPU;
+the paper starts from ImageNet's weights.
+"""
+
+from geoglot.engine.launch import method_recipe
+
+RECIPE = method_recipe("amfmn", {"datasets": ("rsicd",), "config": {"attention": "soft"}})

@@ -1,0 +1,10 @@
+"""Multilanguage Transformer on UC Merced: all hyper-parameters from the paper, four languages in training.
+
+Launch: ``geoglot train multilanguage_ucm``, on a GPU; ``--languages ar`` is the single-language regime in Arabic.
+Starts from CLIP's weights by name (online) or, with
+``--initial FILE.safetensors``, from a file.
+"""
+
+from geoglot.engine.launch import method_recipe
+
+RECIPE = method_recipe("multilanguage", {"datasets": ("ucm",), "initial": "openai"})
