@@ -486,13 +486,13 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
 
     prepared(tmp_path / "a")
     layout = Layout(tmp_path / "a")
-    write_identity(layout, replace(read_identity(layout), format=2), FileSystem())
+    write_identity(layout, replace(read_identity(layout), format=99), FileSystem())
     for action in (
         lambda: ArchiveStore.open(tmp_path / "a"),
         lambda: ArchiveStore.open(tmp_path / "a", read_only=False),
         lambda: verify(tmp_path / "a"),
     ):
-        with pytest.raises(ArchiveError, match=r"is of format 2, this geoglot reads up to 1.*install a newer geoglot"):
+        with pytest.raises(ArchiveError, match=r"is of format 99, this geoglot reads up to 2.*install a newer geoglot"):
             action()
 
 

@@ -15,6 +15,7 @@ from geoglot.core.errors import DataError, UsageError
 from geoglot.engine import checkpoint, export
 from geoglot.engine.pairs import Example, PairData
 from geoglot.engine.recipe import Recipe, SideStep
+from geoglot.engine.trained import load_trained
 from geoglot.engine.training import start, train_recipe
 from geoglot.methods.retrieval import compact
 
@@ -109,7 +110,8 @@ def test_onnx_equals_torch_and_eight_bits_stay_close(tmp_path: Path, drawn: list
 
     run = tmp_path / "run"
     start(RECIPE, drawn, run, resume=False, device="cpu").run(no_validation)
-    model, tokenizer, _ = export.load_run(run)
+    loaded = load_trained(run)
+    model, tokenizer = loaded.model, loaded.tokenizer
     tokens = torch.from_numpy(tokenizer.encode(["a blue lake", "حقل أحمر كبير"]))
     pixels = torch.randint(0, 256, (5, 64, 64, 3), dtype=torch.uint8)
     with torch.no_grad():
@@ -119,9 +121,10 @@ def test_onnx_equals_torch_and_eight_bits_stay_close(tmp_path: Path, drawn: list
     graph = export.ImageGraph(model, mirrored=True)
     with torch.no_grad():
         np.testing.assert_allclose(graph(pixels).numpy(), expected, atol=1e-5)
-    export.to_onnx(graph, pixels[:2], tmp_path / "image.onnx", input_name="pixels", axes={0: "batch"})
-    axes = {0: "batch", 1: "length"}
-    export.to_onnx(export.TextGraph(model), tokens, tmp_path / "text.onnx", input_name="tokens", axes=axes)
+    vector = {"embedding": {0: "batch"}}
+    export.to_onnx(graph, [pixels[:2]], tmp_path / "image.onnx", inputs={"pixels": {0: "batch"}}, outputs=vector)
+    axes = {"tokens": {0: "batch", 1: "length"}}
+    export.to_onnx(export.TextGraph(model), [tokens], tmp_path / "text.onnx", inputs=axes, outputs=vector)
     image = onnxruntime.InferenceSession(str(tmp_path / "image.onnx"))
     text = onnxruntime.InferenceSession(str(tmp_path / "text.onnx"))
     np.testing.assert_allclose(image.run(None, {"pixels": pixels.numpy()})[0], expected, atol=1e-5)
@@ -133,7 +136,7 @@ def test_onnx_equals_torch_and_eight_bits_stay_close(tmp_path: Path, drawn: list
 
 def test_unfinished_or_foreign_folders_are_refused(tmp_path: Path, drawn: list[Example]) -> None:
     with pytest.raises(DataError, match="not a training run"):
-        export.load_run(tmp_path)
+        load_trained(tmp_path)
     (tmp_path / "checkpoint.safetensors").write_bytes(b"\x80\x04pickle")
     with pytest.raises(DataError, match="not a readable checkpoint"):
         checkpoint.load(tmp_path / "checkpoint.safetensors")

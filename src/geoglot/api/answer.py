@@ -30,6 +30,7 @@ class Answer(Sequence[Hit]):
     Attributes:
         query: What was asked.
         hits: The nearest places, whether likely or not.
+        notes: What did not go as asked, in sentences for people.
 
     Example:
         >>> from geoglot.api.query import build_query
@@ -40,6 +41,7 @@ class Answer(Sequence[Hit]):
 
     query: Query
     hits: tuple[Hit, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def likely(self) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from geoglot.api.rerank import SecondReader
     from geoglot.archive.filter import Filter
     from geoglot.archive.ingest import IngestReport, Progress
     from geoglot.archive.search import RawHit
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from geoglot.archive.verify import VerifyReport
     from geoglot.metrics.confidence import Thresholds
     from geoglot.models.bundle import Bundle
+
+SecondLook = Callable[["NDArray[np.float32]", "Sequence[RawHit]", int], "tuple[list[RawHit], tuple[str, ...]]"]
+"""Query vector, hits and number of candidates to re-ordered hits and notes."""
 
 Area = Bounds | Sequence[float] | Mapping[str, Any]
 """Where to look: west, south, east, north in degrees, or a GeoJSON polygon."""
@@ -35,7 +39,8 @@ class Archive:
 
     Args:
         store: The opened archive on disk.
-        model: A bundle's name or folder, loaded when first needed, or one that is loaded already.
+        model: A bundle's name or folder, loaded when first needed, or one that is loaded already; ``None`` looks for
+            the one that the archive was made with.
 
     Example:
         >>> import geoglot as gg, tempfile
@@ -45,30 +50,53 @@ class Archive:
         0
     """
 
-    def __init__(self, store: ArchiveStore, model: str | Path | Bundle = "compact") -> None:
+    def __init__(self, store: ArchiveStore, model: str | Path | Bundle | None = None) -> None:
         self.store = store
         self._model = model
         self._encoder: Bundle | None = None
+        self._readers: dict[str, SecondReader] = {}
 
     @classmethod
-    def create(cls, path: str | Path, *, model: str | Path | Bundle = "compact") -> Self:
+    def create(
+        cls, path: str | Path, *, model: str | Path | Bundle | None = "compact", codes: str | None = None
+    ) -> Self:
         """Make an empty archive for one model and open it for writing.
+
+        Args:
+            path: Its folder.
+            model: A bundle's name or folder, or one that is loaded already.
+            codes: How the index holds vectors: ``float16`` (the default; answers are exact) or ``binary:BITS``, the
+                signs of a fixed rotation, which take BITS / 8 bytes per tile; ``binary`` alone means 256. An archive
+                of a hasher holds the hasher's own codes.
 
         Raises:
             ArchiveError: There is one already, or the folder cannot be written.
             BundleError: The model cannot be loaded.
+            UsageError: `codes` makes no sense.
         """
         from geoglot.archive.store import ArchiveStore
+        from geoglot.models.bundle import SHIPPED
 
-        encoder = _load(model)
+        encoder = _load(model or "compact")
         store = ArchiveStore.create(
-            Path(path), bundle_id=encoder.id, bundle_sha256=encoder.sha256, dimension=encoder.dimension
+            Path(path),
+            bundle_id=encoder.id,
+            bundle_sha256=encoder.sha256,
+            dimension=encoder.dimension,
+            codes=codes_for(encoder, codes),
+            bundle_folder="" if encoder.folder.parent == SHIPPED else str(encoder.folder.resolve()),
         )
         return cls(store, encoder)
 
     @classmethod
-    def open(cls, path: str | Path, *, model: str | Path | Bundle = "compact", read_only: bool = True) -> Self:
+    def open(cls, path: str | Path, *, model: str | Path | Bundle | None = None, read_only: bool = True) -> Self:
         """Open an archive. To index or remove, open it with ``read_only=False``: one writer at a time.
+
+        Args:
+            path: Its folder.
+            model: The bundle's name or folder; not needed for one that ships with the package, or that is still where
+                it was when the archive was made.
+            read_only: Whether nothing shall be written.
 
         Raises:
             ArchiveError: There is none, it is damaged, locked by another writer or of a newer format.
@@ -89,13 +117,24 @@ class Archive:
         Raises:
             BundleError: It cannot be loaded, or it is another model.
         """
+        made_with = self.store.identity
+        if self._encoder is None and self._model is None:
+            from geoglot.models.bundle import find_bundle
+
+            self._encoder = find_bundle(made_with.bundle_id, made_with.bundle_sha256, made_with.bundle_folder)
         if self._encoder is None:
-            encoder, made_with = _load(self._model), self.store.identity
+            encoder = _load(self._model or "compact")
             if (encoder.id, encoder.sha256) != (made_with.bundle_id, made_with.bundle_sha256):
                 raise BundleError(
                     encoder.id,
-                    cause=f"is not the model of this archive, which was indexed with {made_with.bundle_id}",
-                    remedy="open the archive with that model, or index into a new archive",
+                    cause=(
+                        f"({encoder.sha256[:12]}) is not the model of this archive, which was indexed with "
+                        f"{made_with.bundle_id} ({made_with.bundle_sha256[:12]})"
+                    ),
+                    remedy=(
+                        f"open the archive with that model ({made_with.bundle_folder or 'it ships with the package'}), "
+                        "or index into a new archive"
+                    ),
                 )
             self._encoder = encoder
         return self._encoder
@@ -158,6 +197,8 @@ class Archive:
         source: str | Sequence[str] | None = None,
         collapse: bool = True,
         language: str | None = None,
+        rerank: str | Path | None = None,
+        candidates: int = 100,
     ) -> Answer:
         """Find the places nearest to words, pictures, or a weighted mixture of both.
 
@@ -174,22 +215,65 @@ class Archive:
             collapse: Count overlapping tiles of one place as one hit.
             language: Language of the words (``en``, ``ar``, ``fr``, ``it``), where the guess would be wrong. It is
                 noted in the answer; the model reads all of them alike.
+            rerank: A second look at the first candidates: ``exact`` (an archive of binary codes: by float16 vectors),
+                ``reciprocal`` (how the words rank for each place among other captions), or the folder of a scorer
+                bundle, which reads words and pixels together. Scores and bands stay those of the archive's model.
+            candidates: How many candidates get the second look.
 
         Returns:
             The hits, best first, each with its confidence band; ``answer.likely`` is ``False`` when nothing
             like that is in the archive.
 
         Raises:
-            UsageError: The query or a filter makes no sense.
+            UsageError: The query, a filter or a second look makes no sense.
             SourceError: An example picture cannot be read.
+            BundleError: `rerank` names no scorer bundle.
         """
         query = build_query(text, like=like, unlike=unlike, terms=terms, language=language).with_language()
         if k < 1:
             raise UsageError(f"k={k}", cause="asks for no hits", remedy="give a number from 1 on")
+        if candidates < 1:
+            raise UsageError(
+                f"candidates={candidates}", cause="leaves nothing to re-rank", remedy="give a number from 1 on"
+            )
+        look = None if rerank is None or str(rerank) == "exact" else self._second_look(str(rerank), query)
         selection = _filter(within, after, before, source)
         vector = self.query_vector(query)
-        found = self.store.search(vector, k=k, filter=selection, collapse=collapse)
-        return Answer(query=query, hits=self._with_bands(query, vector, found, selection))
+        many = k if look is None else max(k, candidates)
+        found = self.store.search(
+            vector, k=many, filter=selection, collapse=collapse, exact=rerank is not None, candidates=candidates
+        )
+        notes: tuple[str, ...] = ()
+        if look is not None and found:
+            found, notes = look(vector, found, candidates)
+        return Answer(query=query, hits=self._with_bands(query, vector, found[:k], selection), notes=notes)
+
+    def _second_look(self, rerank: str, query: Query) -> SecondLook:
+        """The function that re-orders the first candidates; made before the search, so that a slip is told at once."""
+        from geoglot.api.rerank import SecondReader, reordered, words_of
+        from geoglot.metrics.reciprocal import reciprocal_scores
+
+        words = words_of(query, rerank)
+        if rerank != "reciprocal" and rerank not in self._readers:
+            from geoglot.models.scorer import load_scorer
+
+            self._readers[rerank] = SecondReader(load_scorer(rerank))
+
+        def look(
+            vector: NDArray[np.float32], found: Sequence[RawHit], candidates: int
+        ) -> tuple[list[RawHit], tuple[str, ...]]:
+            import numpy as np
+
+            first, rest = found[:candidates], list(found[candidates:])
+            if rerank == "reciprocal":
+                rows = np.stack([raw.vector for raw in first])
+                return [*reordered(first, reciprocal_scores(vector, rows, self.encoder.neutral)), *rest], ()
+            scores = self._readers[rerank].scores(first, words)
+            gone = int(np.isneginf(scores).sum())
+            notes = (f"{gone} of {len(first)} candidates could not be read again and follow the others",)
+            return [*reordered(first, scores), *rest], notes if gone else ()
+
+        return look
 
     def query_vector(self, query: Query) -> NDArray[np.float32]:
         """The query as one unit vector: ``(D,)`` float32."""
@@ -237,6 +321,7 @@ class Archive:
             "tiles": told.rows,
             **coverage(self.store.searcher),
             "model": told.identity.bundle_id,
+            "codes": told.identity.codes,
             "dimension": told.identity.dimension,
             "bytes": sum(told.bytes.values()),
             "shards": told.shards,
@@ -284,7 +369,8 @@ class Archive:
         from geoglot.metrics.confidence import DECIDING_ROWS, bands
 
         by_picture = any(term.picture is not None for term in query.terms)
-        best = self.store.search(vector, k=DECIDING_ROWS, filter=selection, collapse=False)
+        # whatever is shown and in which order: whether the thing is there is decided by the truly best rows
+        best = self.store.search(vector, k=DECIDING_ROWS, filter=selection, collapse=False, exact=True)
         judged = bands(
             vector,
             np.stack([raw.vector for raw in found]),
@@ -332,6 +418,25 @@ def verify_archive(path: str | Path) -> VerifyReport:
     from geoglot.archive.verify import verify
 
     return verify(Path(path))
+
+
+def codes_for(model: Bundle, asked: str | None) -> str:
+    """How an archive of a model holds its vectors.
+
+    Raises:
+        UsageError: What is asked for makes no sense, for any model or for a hasher.
+    """
+    from geoglot.archive.codes import Coding
+
+    if model.kind == "hasher":
+        if asked not in (None, f"signs:{model.dimension}"):
+            cause, remedy = "are not for a hasher, which has codes of its own", "leave the option out"
+            raise UsageError(f"codes {asked}", cause=cause, remedy=remedy)
+        return str(Coding.parse(f"signs:{model.dimension}"))
+    coding = Coding.parse(asked or "float16")
+    if coding.kind == "signs":
+        raise UsageError(f"codes {asked}", cause="need a hasher", remedy="write float16 or binary:BITS")
+    return str(coding)
 
 
 def _load(model: str | Path | Bundle) -> Bundle:

@@ -22,6 +22,7 @@ def _describe(name: str, bundle: Any) -> dict[str, Any]:
     return {
         "name": name,
         "id": bundle.id,
+        "kind": bundle.kind,
         "languages": list(bundle.languages),
         "megabytes": round(bundle.size_bytes / 1e6, 1),
         "side_px": bundle.side,

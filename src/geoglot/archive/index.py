@@ -8,11 +8,12 @@ which may not write, does so in memory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from geoglot.archive.codes import Coding
 from geoglot.archive.entries import Shard, Snapshot
 from geoglot.archive.filesystem import FileSystem, crc32_of, reporting
 from geoglot.archive.layout import FORMAT, Layout, refuse_newer, sealed_json, unsealed_json
@@ -42,12 +43,12 @@ def read_manifest(layout: Layout) -> list[SegmentRecord]:
 
 def write_manifest(layout: Layout, segments: Sequence[SegmentRecord], filesystem: FileSystem) -> None:
     """Write the manifest: from here on these segments are the index."""
-    record = {"format": FORMAT, "segments": [asdict(segment) for segment in segments]}
+    record = {"format": FORMAT, "segments": [segment.as_json() for segment in segments]}
     filesystem.write_atomic(layout.manifest, sealed_json(record))
 
 
-def usable(records: Iterable[SegmentRecord], snapshot: Snapshot) -> list[SegmentRecord]:
-    """Segments that hold nothing but shards of the snapshot, as they are, and none twice."""
+def usable(records: Iterable[SegmentRecord], snapshot: Snapshot, coding: Coding) -> list[SegmentRecord]:
+    """Segments of the archive's coding that hold nothing but shards of the snapshot, as they are, and none twice."""
     seen: set[int] = set()
     chosen = []
     for record in records:
@@ -56,7 +57,7 @@ def usable(records: Iterable[SegmentRecord], snapshot: Snapshot) -> list[Segment
             number in snapshot.shards and snapshot.shards[number].sha256 == digest
             for number, _, digest in record.shards
         )
-        if same and not numbers & seen:
+        if same and record.coding == coding and not numbers & seen:
             seen |= numbers
             chosen.append(record)
     return chosen
@@ -68,24 +69,24 @@ def missing(records: Iterable[SegmentRecord], snapshot: Snapshot) -> list[Shard]
     return [shard for number, shard in sorted(snapshot.shards.items()) if number not in held]
 
 
-def from_shards(layout: Layout, shards: Sequence[Shard], name: str = "memory") -> Segment:
+def from_shards(layout: Layout, shards: Sequence[Shard], coding: Coding, name: str = "memory") -> Segment:
     """A segment in memory, read from its shards.
 
     Raises:
         ArchiveError: A shard is missing or damaged.
     """
     rows = joined([read_shard(layout.shard(shard.name)) for shard in shards])
-    return build(rows, [(shard.number, shard.rows, shard.sha256) for shard in shards], name)
+    return build(rows, [(shard.number, shard.rows, shard.sha256) for shard in shards], name, coding)
 
 
-def load(layout: Layout, snapshot: Snapshot) -> list[Segment]:
+def load(layout: Layout, snapshot: Snapshot, coding: Coding) -> list[Segment]:
     """All segments a reader needs for a snapshot; what the index folder lacks is made in memory.
 
     Raises:
         ArchiveError: A shard is missing or damaged.
     """
     try:
-        records = usable(read_manifest(layout), snapshot)
+        records = usable(read_manifest(layout), snapshot, coding)
     except ArchiveError:
         records = []
     segments = []
@@ -95,21 +96,24 @@ def load(layout: Layout, snapshot: Snapshot) -> list[Segment]:
         except ArchiveError:
             segments.append(rebuilt(layout, record, snapshot))
     rest = missing(records, snapshot)
-    return [*segments, *(from_shards(layout, group) for group in groups(rest))]
+    return [*segments, *(from_shards(layout, group, coding) for group in groups(rest))]
 
 
 def rebuilt(layout: Layout, record: SegmentRecord, snapshot: Snapshot) -> Segment:
     """A damaged segment made again in memory."""
-    return from_shards(layout, [snapshot.shards[number] for number, _, _ in record.shards])
+    return from_shards(layout, [snapshot.shards[number] for number, _, _ in record.shards], record.coding)
 
 
-def update(layout: Layout, snapshot: Snapshot, filesystem: FileSystem, fresh: Sequence[Segment] = ()) -> None:
+def update(
+    layout: Layout, snapshot: Snapshot, filesystem: FileSystem, coding: Coding, fresh: Sequence[Segment] = ()
+) -> None:
     """Make the index folder follow the catalogue.
 
     Args:
         layout: The archive.
         snapshot: The last commit.
         filesystem: Writes.
+        coding: How the archive's index holds vectors; segments of another coding are made again.
         fresh: Segments of new shards that are in memory anyway, so that these need not be read back.
 
     Raises:
@@ -122,13 +126,13 @@ def update(layout: Layout, snapshot: Snapshot, filesystem: FileSystem, fresh: Se
         before = read_manifest(layout)
     except ArchiveError:
         before = []
-    records = [record for record in usable(before, snapshot) if _whole(layout, record)]
+    records = [record for record in usable(before, snapshot, coding) if _whole(layout, record)]
     number = _next_number(layout)
     in_memory = {segment.record.shards: segment for segment in fresh}
     unwritten: dict[str, Segment] = {}
     for group in groups(missing(records, snapshot)):
         key = tuple((shard.number, shard.rows, shard.sha256) for shard in group)
-        segment = in_memory.get(key) or from_shards(layout, group)
+        segment = in_memory.get(key) or from_shards(layout, group, coding)
         unwritten[f"{number:08d}"] = segment
         records.append(replace(segment.record, name=f"{number:08d}"))
         number += 1
@@ -201,8 +205,8 @@ def _merged(
         rows = joined([segment.as_rows() for segment in segments])
         checks = np.concatenate([segment.checks for segment in segments])
     except ArchiveError:
-        return from_shards(layout, [snapshot.shards[number] for number, _, _ in shards])
-    return assembled(rows, checks, shards, "memory")
+        return from_shards(layout, [snapshot.shards[number] for number, _, _ in shards], records[0].coding)
+    return assembled(rows, checks, shards, "memory", records[0].coding)
 
 
 def _next_number(layout: Layout) -> int:

@@ -12,7 +12,9 @@ from geoglot.archive.filesystem import FileSystem
 from geoglot.core.errors import ArchiveError
 
 FORMAT = 1
-"""Version of the format on disk; a reader refuses a newer one."""
+"""Version of the format on disk of an archive whose index holds float16 vectors."""
+FORMAT_OF_CODES = 2
+"""Version of one whose index holds binary codes; the newest that is read, a reader refuses a newer one."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,9 @@ class Identity:
         dimension: Length D of an embedding.
         preprocessing: Version of the way a tile becomes the model's input.
         created: Time of creation, ISO 8601, UTC.
+        codes: How the index holds vectors, see :mod:`geoglot.archive.codes`.
+        bundle_folder: Where the bundle was when the archive was made, empty for one that ships with the package. Only
+            a place to look: a bundle is used when its digest fits.
     """
 
     format: int = FORMAT
@@ -99,6 +104,8 @@ class Identity:
     dimension: int
     preprocessing: int
     created: str
+    codes: str = "float16"
+    bundle_folder: str = ""
 
 
 def sealed_json(record: dict[str, Any]) -> bytes:
@@ -160,7 +167,8 @@ def identity_of(record: dict[str, Any], name: object) -> Identity:
         ArchiveError: The format is newer than this program's.
     """
     refuse_newer(int(record["format"]), name)
-    known = {field: record[field] for field in Identity.__dataclass_fields__}
+    later = {"codes", "bundle_folder"}  # the first archives do not have them
+    known = {field: record[field] for field in Identity.__dataclass_fields__ if field in record or field not in later}
     return Identity(**known)
 
 
@@ -170,8 +178,8 @@ def refuse_newer(version: int, name: object) -> None:
     Example:
         >>> refuse_newer(99, "A")
         Traceback (most recent call last):
-        geoglot.core.errors.ArchiveError: A: is of format 99, this geoglot reads up to 1. Remedy: install a newer geoglot.
+        geoglot.core.errors.ArchiveError: A: is of format 99, this geoglot reads up to 2. Remedy: install a newer geoglot.
     """  # noqa: E501 (one message, one line)
-    if version > FORMAT:
-        cause = f"is of format {version}, this geoglot reads up to {FORMAT}"
+    if version > FORMAT_OF_CODES:
+        cause = f"is of format {version}, this geoglot reads up to {FORMAT_OF_CODES}"
         raise ArchiveError(name, cause=cause, remedy="install a newer geoglot", stage="open")

@@ -2,6 +2,9 @@
 
 The answer is exact. The scan returns candidates and a bound for everything it left out; if the bound does not lie
 below the last score wanted, more candidates are taken, in the end all. Few candidates are scored without a scan.
+
+With binary codes the answer is the rows whose codes differ least from the query's; a given number of them can be
+re-ordered by their exact scores.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from geoglot.archive.codes import Coding
 from geoglot.archive.collapse import Places
 from geoglot.archive.entries import Snapshot
 from geoglot.archive.filter import Filter
@@ -23,6 +27,8 @@ from geoglot.core.errors import ArchiveError, GeoglotError, UsageError
 from geoglot.core.records import Tile
 
 SAMPLE_ROWS = 4096
+CANDIDATES = 100
+"""How many candidates of a first stage are re-ordered, unless the caller says otherwise."""
 _SCORED_WITHOUT_SCAN = 256
 _EXTRA_CANDIDATES = 96
 
@@ -33,7 +39,7 @@ class RawHit:
 
     Attributes:
         id: 32 hexadecimal digits.
-        score: Inner product of query and embedding.
+        score: Inner product of query and embedding, or what a Hamming distance says about it.
         source: Path of the file (the first, where several files have the same bytes).
         tile: Where in the file, and where on Earth.
         vector: (D,) float32, the row's embedding.
@@ -81,10 +87,19 @@ class SegmentNames:
 class Searcher:
     """All rows of one snapshot."""
 
-    def __init__(self, segments: Sequence[Segment], snapshot: Snapshot, dimension: int, threads: int = 2) -> None:
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        snapshot: Snapshot,
+        dimension: int,
+        threads: int = 2,
+        *,
+        coding: Coding | None = None,
+    ) -> None:
         self.segments = list(segments)
         self.snapshot = snapshot
         self.dimension = dimension
+        self.coding = coding or Coding()
         self._threads = threads
         self._rows: dict[int, Rows] = {}
 
@@ -184,6 +199,47 @@ class Searcher:
         score = np.concatenate([*scores, np.zeros(0, np.float32)])
         return Found(segment_of[order], row[order], score[order], complete=count == total)
 
+    def nearest_codes(self, query: NDArray[np.float32], count: int, masks: Sequence[NDArray[np.bool_] | None]) -> Found:
+        """The `count` rows whose binary codes differ least, in order of distance, then of indexing."""
+        passing = [len(s) if m is None else int(np.count_nonzero(m)) for s, m in zip(self.segments, masks, strict=True)]
+        total = sum(passing)
+        count = min(count, total)
+        parts = [
+            (number, *segment.nearest_codes(query, min(count, some), mask))
+            for number, (segment, mask, some) in enumerate(zip(self.segments, masks, passing, strict=True))
+            if some
+        ]
+        segment_of = np.repeat(np.array([part[0] for part in parts], np.int64), [len(part[1]) for part in parts])
+        row = np.concatenate([*(part[1] for part in parts), np.zeros(0, np.int64)])
+        distance = np.concatenate([*(part[2] for part in parts), np.zeros(0, np.int64)])
+        order = np.argsort(distance, kind="stable")[:count]
+        score = self.coding.similarity(distance[order])
+        return Found(segment_of[order], row[order], score, complete=count == total)
+
+    def rescored(self, query: NDArray[np.float32], found: Found, count: int) -> Found:
+        """The `count` best of some candidates by exact score, then id."""
+        rows = [found.row[found.segment == number] for number in range(len(self.segments))]
+        scores = [exact_scores(s.vectors, some, query) for s, some in zip(self.segments, rows, strict=True)]
+        segment_of = np.repeat(np.arange(len(rows)), [len(some) for some in rows])
+        order = self._order(segment_of, rows, scores, min(count, len(found.row)))
+        row, score = np.concatenate([*rows, np.zeros(0, np.int64)]), np.concatenate([*scores, np.zeros(0, np.float32)])
+        complete = found.complete and len(order) == len(found.row)
+        return Found(segment_of[order], row[order], score[order], complete=complete)
+
+    def _first(
+        self,
+        query: NDArray[np.float32],
+        count: int,
+        masks: Sequence[NDArray[np.bool_] | None],
+        candidates: int | None,
+    ) -> Found:
+        """The first `count` rows of the order that was asked for."""
+        if not self.coding.binary:
+            return self.best(query, count, masks)
+        if candidates is None or self.coding.kind == "signs":  # the distance of two codes of a hasher is exact
+            return self.nearest_codes(query, count, masks)
+        return self.rescored(query, self.nearest_codes(query, max(count, candidates), masks), count)
+
     def _order(
         self,
         segment_of: NDArray[np.int64],
@@ -213,22 +269,31 @@ class Searcher:
         return str(segment.sources[int(segment.source[row])][0])
 
     def search(
-        self, query: NDArray[np.float32], *, k: int, condition: Filter | None = None, collapse: bool = True
+        self,
+        query: NDArray[np.float32],
+        *,
+        k: int,
+        condition: Filter | None = None,
+        collapse: bool = True,
+        candidates: int | None = None,
     ) -> list[RawHit]:
         """The `k` best rows, or the `k` best places where overlapping tiles are collapsed.
 
-        `merged` counts the tiles of a place that rank before the next place that is not shown.
+        `merged` counts the tiles of a place that rank before the next place that is not shown. With `candidates` at
+        least so many rows that binary codes found are re-ordered by their exact scores.
         """
         if k < 1:
             raise UsageError(k, cause="is no number of hits", remedy="ask for at least one")
+        if candidates is not None and candidates < 1:
+            raise UsageError(candidates, cause="is no number of candidates", remedy="ask for at least one")
         masks = self.masks(condition)
         if not collapse:
-            found = self._checked(self.best(query, k, masks))
+            found = self._checked(self._first(query, k, masks, candidates))
             every = zip(found.segment.tolist(), found.row.tolist(), found.score.tolist(), strict=True)
             return [self.hit(segment, row, score, 1) for segment, row, score in every]
         count = 4 * k + 16
         while True:
-            found = self._checked(self.best(query, count, masks))
+            found = self._checked(self._first(query, count, masks, candidates))
             places, final = self._places(found, k)
             if final or found.complete:
                 break

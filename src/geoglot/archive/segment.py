@@ -1,4 +1,6 @@
-"""An index segment: the columns of some shards' rows as arrays to be memory-mapped, and their 8-bit codes in FAISS.
+"""An index segment: the columns of some shards' rows as arrays to be memory-mapped, and their codes in FAISS.
+
+Codes are of 8 bits per value, or binary (see :mod:`geoglot.archive.codes`); of a hasher they are all that is kept.
 
 Segments never change. They are derived from shards, and every file's size and CRC-32 stands in the manifest; a column
 is checked when it is first touched (about 4 GB/s). Vectors and footprints are too large for that: each row has a
@@ -10,7 +12,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -19,13 +21,15 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from geoglot.archive.codes import Coding, SignVectors
 from geoglot.archive.filesystem import FileSystem, crc32_of, reporting
 from geoglot.archive.rows import Rows
 from geoglot.core.errors import ArchiveError
 
 CODES = "codes.faiss"
-_ARRAYS = tuple(field.name for field in fields(Rows) if field.name != "sources")
+_ARRAYS = tuple(column.name for column in fields(Rows) if column.name != "sources")
 _CHECKED_BY_ROW = ("vectors", "footprints")
+_UNPACKED = ("vectors", "signs")
 _ERROR_DEVIATIONS = 6.0
 
 
@@ -38,8 +42,9 @@ class SegmentRecord:
         shards: Number, rows and SHA-256 of the shards it was made from, in the order of its rows.
         rows: N.
         dimension: D.
-        step: Step between two 8-bit codes.
+        step: Step between two 8-bit codes; 0 for binary codes.
         files: Size and CRC-32 of every file.
+        coding: How the vectors are coded.
     """
 
     name: str
@@ -48,13 +53,20 @@ class SegmentRecord:
     dimension: int
     step: float
     files: Mapping[str, tuple[int, int]]
+    coding: Coding = field(default_factory=Coding)
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as it stands in the manifest; the usual coding is not said."""
+        record = {**asdict(self), "coding": str(self.coding)}
+        return record if self.coding.binary else {name: value for name, value in record.items() if name != "coding"}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> SegmentRecord:
-        """A record as it stands in the manifest."""
+        """The inverse of :meth:`as_json`."""
         shards = tuple((int(n), int(rows), str(digest)) for n, rows, digest in record["shards"])
         files = {str(name): (int(size), int(crc)) for name, (size, crc) in record["files"].items()}
-        return cls(**{**record, "shards": shards, "files": files})
+        coding = Coding.parse(str(record.get("coding", "float16")))
+        return cls(**{**record, "shards": shards, "files": files, "coding": coding})
 
 
 class Segment:
@@ -109,13 +121,7 @@ class Segment:
         Returns:
             Rows, and an upper bound of the exact score of every row that was not returned (minus infinity if none).
         """
-        import faiss
-
-        parameters = None
-        if mask is not None:
-            bits = np.packbits(mask, bitorder="little")
-            selector = faiss.IDSelectorBitmap(bits)
-            parameters = faiss.SearchParameters(sel=selector)
+        parameters = _selecting(mask)
         scores, found = self.codes.search(query[None], min(count, len(self)), params=parameters)
         rows = found[0][found[0] >= 0]
         complete = len(rows) < count or len(rows) == len(self)
@@ -125,19 +131,56 @@ class Segment:
         slack = _ERROR_DEVIATIONS * self.record.step / math.sqrt(12) * float(np.linalg.norm(query))
         return rows, float(scores[0][len(rows) - 1]) + slack
 
+    def nearest_codes(
+        self, query: NDArray[np.float32], count: int, mask: NDArray[np.bool_] | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows whose binary codes differ least from a query's; of equal ones the first rows.
 
-def build(rows: Rows, shards: Sequence[tuple[int, int, str]], name: str = "memory") -> Segment:
+        Args:
+            query: (D,) float32.
+            count: How many.
+            mask: (N,) bool, rows that may be returned; ``None`` means all.
+
+        Returns:
+            Rows and their Hamming distances, in order of distance, then row.
+        """
+        code = self.record.coding.encode(query[None])
+        distances, found = self.codes.search(code, max(1, min(count, len(self))), params=_selecting(mask))
+        rows, distances = found[0][found[0] >= 0], distances[0][found[0] >= 0].astype(np.int64)
+        order = np.lexsort((rows, distances))[:count]
+        return rows[order], distances[order]
+
+
+def _selecting(mask: NDArray[np.bool_] | None) -> Any:
+    """A bitmap that FAISS applies during the search."""
+    import faiss
+
+    if mask is None:
+        return None
+    return faiss.SearchParameters(sel=faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little")))
+
+
+def build(
+    rows: Rows, shards: Sequence[tuple[int, int, str]], name: str = "memory", coding: Coding | None = None
+) -> Segment:
     """A segment in memory."""
     starts = range(0, len(rows), 16_384)
     checks = [_row_checks(rows, np.arange(start, min(start + 16_384, len(rows)))) for start in starts]
-    return assembled(rows, np.concatenate([*checks, np.zeros(0, np.uint32)]), shards, name)
+    return assembled(rows, np.concatenate([*checks, np.zeros(0, np.uint32)]), shards, name, coding)
 
 
-def assembled(rows: Rows, checks: NDArray[np.uint32], shards: Sequence[tuple[int, int, str]], name: str) -> Segment:
+def assembled(
+    rows: Rows,
+    checks: NDArray[np.uint32],
+    shards: Sequence[tuple[int, int, str]],
+    name: str,
+    coding: Coding | None = None,
+) -> Segment:
     """A segment in memory from rows whose checksums are known."""
-    codes, step = _encoded(rows.vectors)
+    coding = coding or Coding()
+    codes, step = _binary(rows.vectors, coding) if coding.binary else _encoded(rows.vectors)
     record = SegmentRecord(
-        name=name, shards=tuple(shards), rows=len(rows), dimension=rows.dimension, step=step, files={}
+        name=name, shards=tuple(shards), rows=len(rows), dimension=rows.dimension, step=step, files={}, coding=coding
     )
     extra = {"checks": checks, "codes": codes}
     return Segment(record, lambda column: extra[column] if column in extra else getattr(rows, column))
@@ -162,6 +205,16 @@ def _encoded(vectors: NDArray[np.float16]) -> tuple[Any, float]:
     for piece in _pieces(vectors):
         index.add(piece)
     return index, (high - low) / 255
+
+
+def _binary(vectors: NDArray[np.float16], coding: Coding) -> tuple[Any, float]:
+    """Binary codes in FAISS; a step means nothing for them."""
+    import faiss
+
+    index = faiss.IndexBinaryFlat(coding.bits)
+    for start in range(0, len(vectors), 16_384):
+        index.add(coding.encode(vectors[start : start + 16_384]))
+    return index, 0.0
 
 
 def _pieces(vectors: NDArray[np.float16]) -> Iterator[NDArray[np.float32]]:
@@ -210,28 +263,21 @@ def write_segment(folder: Path, segment: Segment, filesystem: FileSystem) -> Seg
     with reporting(folder):
         filesystem.make_directory(unnamed)
     text = "".join(f"{content}\0{path}\0" for content, path in segment.sources).encode()
-    columns = {name: getattr(segment, name) for name in (*_ARRAYS, "checks")}
+    coding = segment.record.coding
+    columns = {name: getattr(segment, name) for name in (*_ARRAYS, "checks") if (name, coding.kind) != _UNPACKED}
     columns["sources"] = np.frombuffer(text, np.uint8)
     for name, array in columns.items():
         path = unnamed / f"{name}.npy"
         written = filesystem.write_file(path, partial(_write_array, array))
         files[path.name] = (written.size, written.crc32)
-    codes = faiss.serialize_index(segment.codes)
+    codes = (faiss.serialize_index_binary if coding.binary else faiss.serialize_index)(segment.codes)
     written = filesystem.write_file(unnamed / CODES, lambda file: _write_bytes(codes, file))
     files[CODES] = (written.size, written.crc32)
     with reporting(folder):
         filesystem.flush_directory(unnamed)
         filesystem.rename(unnamed, folder)
         filesystem.flush_directory(folder.parent)
-    record = segment.record
-    return SegmentRecord(
-        name=folder.name,
-        shards=record.shards,
-        rows=record.rows,
-        dimension=record.dimension,
-        step=record.step,
-        files=files,
-    )
+    return replace(segment.record, name=folder.name, files=files)
 
 
 def _write_array(array: NDArray[Any], file: BinaryIO) -> None:
@@ -261,6 +307,8 @@ def open_segment(folder: Path, record: SegmentRecord) -> Segment:
     def load(column: str) -> Any:
         if column == "codes":
             return _open_codes(folder / CODES, record)
+        if (column, record.coding.kind) == _UNPACKED:
+            return SignVectors(_packed(_open_codes(folder / CODES, record)), record.coding.bits)
         name = f"{column}.npy"
         data = mapped[name]
         if column not in _CHECKED_BY_ROW and zlib.crc32(data.data) != record.files[name][1]:
@@ -312,12 +360,23 @@ def _open_codes(path: Path, record: SegmentRecord) -> Any:
     faiss.set_deserialization_vector_byte_limit(size)
     faiss.set_deserialization_loop_limit(1 << 16)
     try:
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        read = faiss.read_index_binary if record.coding.binary else faiss.read_index
+        index = read(str(path), faiss.IO_FLAG_MMAP_IFC)
     except RuntimeError as error:
         raise _damaged(path, f"cannot be read by FAISS ({error})") from error
-    if index.ntotal != record.rows or index.d != record.dimension:
+    if index.ntotal != record.rows or index.d != (record.coding.bits or record.dimension):
         raise _damaged(path, "is another index than the manifest says")
     return index
+
+
+def _packed(index: Any) -> NDArray[np.uint8]:
+    """A copy of the codes that a binary index of FAISS holds. -> (N, bits / 8)."""
+    import faiss
+
+    codes: NDArray[np.uint8] = np.zeros((index.ntotal, index.d // 8), np.uint8)
+    if index.ntotal:
+        codes[:] = faiss.rev_swig_ptr(index.xb.data(), codes.size).reshape(codes.shape)
+    return codes
 
 
 def _damaged(name: object, cause: str) -> ArchiveError:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from geoglot.archive.codes import is_signs
 from geoglot.archive.filesystem import FileSystem, Written
 from geoglot.archive.rows import NO_TIME, Rows, check_vectors
 from geoglot.core.errors import ArchiveError
@@ -48,7 +49,8 @@ def write_shard(path: Path, rows: Rows, filesystem: FileSystem) -> Written:
             file,
             row_group_size=ROWS_PER_GROUP,
             compression={**dict.fromkeys(_leaves(flat), "zstd"), "embedding.list.element": "none"},
-            use_dictionary=["source", "path", "level"],
+            # the codes of a hasher have two values: in a dictionary each takes one bit instead of sixteen
+            use_dictionary=["source", "path", "level", *(["embedding.list.element"] if is_signs(rows.vectors) else [])],
             write_statistics=[*_leaves([name for name in flat if name not in ("geometry", "id")])],
             write_page_checksum=True,
             store_schema=True,

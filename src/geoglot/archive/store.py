@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from geoglot.archive import index
 from geoglot.archive.catalogue import Catalogue, read_catalogue
+from geoglot.archive.codes import Coding
 from geoglot.archive.entries import Commit, Extent, Shard, Snapshot, Source
 from geoglot.archive.filesystem import FileSystem, reporting
 from geoglot.archive.filter import Filter
 from geoglot.archive.healing import healthy_catalogue, healthy_identity, leave_in_order, readable_catalogue
-from geoglot.archive.layout import Identity, Layout, write_identity
+from geoglot.archive.layout import FORMAT, FORMAT_OF_CODES, Identity, Layout, write_identity
 from geoglot.archive.lock import WriterLock
 from geoglot.archive.rows import Rows
 from geoglot.archive.seal import Seal, read_seal, write_seal
-from geoglot.archive.search import RawHit, Searcher
+from geoglot.archive.search import CANDIDATES, RawHit, Searcher
 from geoglot.archive.segment import build
 from geoglot.archive.shards import read_shard, write_shard
 from geoglot.core.errors import ArchiveError, UsageError
@@ -84,9 +85,16 @@ class Store(Protocol):
         ...
 
     def search(
-        self, vector: NDArray[np.float32], *, k: int, filter: Filter | None = None, collapse: bool = True
+        self,
+        vector: NDArray[np.float32],
+        *,
+        k: int,
+        filter: Filter | None = None,
+        collapse: bool = True,
+        exact: bool = False,
+        candidates: int = CANDIDATES,
     ) -> list[RawHit]:
-        """The best rows."""
+        """The best rows; `exact` re-orders at least so many candidates where the first stage is not exact."""
         ...
 
     def background_sample(self) -> NDArray[np.float32]:
@@ -120,6 +128,7 @@ class ArchiveStore:
     ) -> None:
         self.layout = layout
         self.identity = identity
+        self.coding = Coding.parse(identity.codes)
         self.filesystem = filesystem
         self.catalogue_file = layout.catalogue
         self._catalogue = catalogue
@@ -137,15 +146,32 @@ class ArchiveStore:
         bundle_sha256: str,
         dimension: int,
         preprocessing: int = 1,
+        codes: str = "float16",
+        bundle_folder: str = "",
         filesystem: FileSystem | None = None,
     ) -> ArchiveStore:
         """A new archive, open for writing.
 
+        Args:
+            path: Its folder.
+            bundle_id: Name of the model bundle.
+            bundle_sha256: Digest of the model bundle.
+            dimension: Length D of an embedding.
+            preprocessing: Version of the preprocessing.
+            codes: How the index holds vectors: ``float16``, ``binary:BITS``, or ``signs:D`` for a hasher.
+            bundle_folder: Where the bundle lies, if it does not ship with the package.
+            filesystem: Writes.
+
         Raises:
+            UsageError: `codes` makes no sense.
             ArchiveError: The folder holds something already, or cannot be written.
         """
         files = filesystem or FileSystem()
         layout = Layout(Path(path))
+        coding = Coding.parse(codes)
+        if coding.kind == "signs" and coding.bits != dimension:
+            cause = f"do not fit embeddings of length {dimension}"
+            raise UsageError(f"codes {coding}", cause=cause, remedy="give a hasher one bit per value")
         if layout.catalogue.exists() or layout.identity.exists():
             raise ArchiveError(path, cause="holds an archive already", remedy="open it, or choose another folder")
         with reporting(layout.root):
@@ -160,11 +186,14 @@ class ArchiveStore:
             for folder in (layout.shards, layout.index):
                 files.make_directory(folder)
         identity = Identity(
+            format=FORMAT_OF_CODES if coding.binary else FORMAT,
             bundle_id=bundle_id,
             bundle_sha256=bundle_sha256,
             dimension=dimension,
             preprocessing=preprocessing,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
+            codes=str(coding),
+            bundle_folder=bundle_folder,
         )
         try:
             index.write_manifest(layout, [], files)
@@ -277,7 +306,7 @@ class ArchiveStore:
         self._remember(rows, sources, replaced)
         fresh = []
         if shard is not None and rows is not None:
-            fresh = [build(rows, [(number, len(rows), shard.sha256)])]
+            fresh = [build(rows, [(number, len(rows), shard.sha256)], coding=self.coding)]
         self.update_index(fresh)
         return 0 if shard is None else shard.rows
 
@@ -300,7 +329,7 @@ class ArchiveStore:
 
     def update_index(self, fresh: Sequence[Any] = ()) -> None:
         """Make the index folder follow the catalogue."""
-        index.update(self.layout, self.snapshot(), self.filesystem, fresh)
+        index.update(self.layout, self.snapshot(), self.filesystem, self.coding, fresh)
 
     def _without_known(self, rows: Rows, replaced: set[str]) -> Rows:
         """Leave out rows that are committed already, and doubles."""
@@ -359,24 +388,35 @@ class ArchiveStore:
         k: int,
         filter: Filter | None = None,
         collapse: bool = True,
+        exact: bool = False,
+        candidates: int = CANDIDATES,
     ) -> list[RawHit]:
-        """The `k` best rows or places, by score, then id.
+        """The `k` best rows or places, by score.
+
+        The answer of an archive of float16 vectors is exact anyway, and equal scores are in order of id. With binary
+        codes the order is that of the Hamming distance, equal ones in the order in which they were indexed, and the
+        score is what the distance says about the cosine.
 
         Args:
             vector: (D,) float32, finite; of unit length if scores shall be cosines.
             k: How many.
             filter: What part of the archive to look at.
             collapse: Whether overlapping tiles of one place become one hit.
+            exact: Order the candidates of binary codes by their float16 vectors.
+            candidates: How many candidates that are at least.
 
         Returns:
             At most `k` hits; fewer when there are no more.
 
         Raises:
-            UsageError: The vector does not fit, or `k` is no positive number.
+            UsageError: The vector does not fit, or a number is not positive.
             ArchiveError: A shard is damaged.
         """
         query = self.searcher.checked_query(vector)
-        return self._trusting(lambda searcher: searcher.search(query, k=k, condition=filter, collapse=collapse))
+        wanted = candidates if exact else None
+        return self._trusting(
+            lambda searcher: searcher.search(query, k=k, condition=filter, collapse=collapse, candidates=wanted)
+        )
 
     def background_sample(self) -> NDArray[np.float32]:
         """(M, D) float32: at most 4,096 live rows, those with the smallest ids."""
@@ -390,8 +430,9 @@ class ArchiveStore:
             except ArchiveError:
                 self.drop_searcher()
         snapshot = self.snapshot()
-        segments = [index.from_shards(self.layout, group) for group in index.groups(list(snapshot.shards.values()))]
-        self._searcher = Searcher(segments, snapshot, self.dimension)
+        groups = index.groups(list(snapshot.shards.values()))
+        segments = [index.from_shards(self.layout, group, self.coding) for group in groups]
+        self._searcher = Searcher(segments, snapshot, self.dimension, coding=self.coding)
         return action(self._searcher)
 
     @property
@@ -401,13 +442,13 @@ class ArchiveStore:
             for attempt in range(5):
                 snapshot = self.snapshot()
                 try:
-                    segments = index.load(self.layout, snapshot)
+                    segments = index.load(self.layout, snapshot, self.coding)
                     break
                 except ArchiveError:
                     # a compaction may have taken a shard away after the snapshot was read
                     if attempt == 4 or self.snapshot().commit == snapshot.commit:
                         raise
-            self._searcher = Searcher(segments, snapshot, self.dimension)
+            self._searcher = Searcher(segments, snapshot, self.dimension, coding=self.coding)
         return self._searcher
 
     def refresh(self) -> None:

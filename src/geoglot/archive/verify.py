@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from geoglot.archive import index
 from geoglot.archive.catalogue import Catalogue, read_catalogue
+from geoglot.archive.codes import Coding
 from geoglot.archive.entries import Shard
 from geoglot.archive.errors_log import damaged_lines, drop_damaged_lines
 from geoglot.archive.filesystem import checksum
-from geoglot.archive.healing import catalogue_damage, copy_damage
+from geoglot.archive.healing import catalogue_damage, copy_damage, healthy_identity
 from geoglot.archive.layout import Layout, read_identity
 from geoglot.archive.remove import sweep_shards
 from geoglot.archive.seal import read_seal
-from geoglot.core.errors import ArchiveError
+from geoglot.core.errors import ArchiveError, GeoglotError
 
 if TYPE_CHECKING:
     from geoglot.archive.store import ArchiveStore
@@ -151,8 +152,16 @@ def _index(layout: Layout, catalogue: Path | None, notes: list[str]) -> Iterator
         snapshot = Catalogue.read_snapshot(catalogue)
         if not layout.manifest.exists() and snapshot.shards:
             yield Damage(file=str(layout.manifest), cause="is missing", redo=redo)
-        elif index.missing(index.usable(records, snapshot), snapshot):
+        elif index.missing(index.usable(records, snapshot, _coding(layout)), snapshot):
             notes.append("the index is behind the catalogue; the next index brings it up to date")
+
+
+def _coding(layout: Layout) -> Coding:
+    """How the index should hold vectors; as usual where the identity card cannot be read."""
+    try:
+        return Coding.parse(healthy_identity(layout).codes)
+    except GeoglotError:
+        return Coding()
 
 
 def repair(store: ArchiveStore) -> tuple[VerifyReport, list[str]]:

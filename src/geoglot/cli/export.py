@@ -10,6 +10,9 @@ SUMMARY = "Turn a trained run into a model bundle that archives can use."
 EXAMPLES = """
   geoglot export runs/compact
   geoglot export runs/compact --out bundles/mine
+  geoglot export runs/vse_plus_plus --float --no-mirror
+  geoglot export runs/duch-64 --features runs/compact
+  geoglot export runs/scan --out bundles/scan     # then: geoglot search ... --rerank bundles/scan
 """
 
 
@@ -20,6 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data-root", type=Path, metavar="DIR", help="folder with one folder per dataset (default: $GEOGLOT_DATA)"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the bundle (default: RUN/bundle)")
+    parser.add_argument(
+        "--features", type=Path, metavar="RUN", help="for a hasher: the run whose towers made its features"
+    )
+    parser.add_argument("--name", metavar="ID", help="identifier of the bundle (default: the method's name and -1)")
+    parser.add_argument("--side", type=int, metavar="PX", help="side of the model's input (default: the recipe's)")
+    parser.add_argument("--float", action="store_true", help="keep the image network in float32 instead of 8 bits")
+    parser.add_argument(
+        "--no-mirror", action="store_true", help="do not average a picture with its mirror image: half the work"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,5 +40,15 @@ def run(options: argparse.Namespace) -> int:
 
     with needs_torch():
         from geoglot.engine.bundling import export_run
-    print(export_run(options.run, out=options.out or options.run / "bundle", data_root=options.data_root))
+    made = export_run(
+        options.run,
+        out=options.out or options.run / "bundle",
+        data_root=options.data_root,
+        side=options.side,
+        mirrored=not options.no_mirror,
+        quantised=not options.float,
+        name=options.name,
+        features=options.features,
+    )
+    print(made)
     return DONE

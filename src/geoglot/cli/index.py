@@ -22,6 +22,8 @@ EXAMPLES = """
   geoglot index scene.tif photos/ --archive town.archive --jobs 2
   geoglot index landsat/ --archive coast.archive --bands 4,3,2 --levels 3 --overlap 0.5
   geoglot index flights/ --archive town.archive --time-from '_(\\d{8})_'
+  geoglot index imagery/ --archive hashed.archive --model runs/duch/bundle
+  geoglot index imagery/ --archive large.archive --codes binary:128
 """
 
 
@@ -58,7 +60,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="number of decoding processes (default: 1)")
     parser.add_argument(
-        "--model", default="compact", metavar="NAME", help="model bundle, by name or folder (default: compact)"
+        "--model",
+        metavar="NAME",
+        help="model bundle, by name or folder (default: compact, of an archive that exists its own)",
+    )
+    parser.add_argument(
+        "--codes",
+        metavar="KIND",
+        help="of a new archive: float16 (default, exact) or binary[:BITS], BITS / 8 bytes per tile to be searched",
     )
     parser.add_argument("--quiet", "-q", action="store_true", help="no progress")
     add_output_options(parser, RECORD_FORMATS)
@@ -73,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     from geoglot.cli._progress import progress_display
 
     paths = existing_paths(options.paths)  # a slip of the pen must not leave an empty archive behind
-    with open_or_create(options.archive, options.model) as archive:
+    with open_or_create(options.archive, options.model, options.codes) as archive:
         with progress_display("indexing", quiet=options.quiet) as report:
             done = archive.index(
                 paths,
@@ -120,13 +129,23 @@ def tell_failures(done: IngestReport, archive: Path) -> int:
     return PARTLY if done.indexed or done.unchanged or done.known_bytes else FAILED
 
 
-def open_or_create(path: Path, model: str) -> Archive:
-    """Open an archive for writing; make it where there is none."""
-    from geoglot.api.archive import Archive
+def open_or_create(path: Path, model: str | None, codes: str | None) -> Archive:
+    """Open an archive for writing; make it where there is none.
 
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        return Archive.open(path, model=model, read_only=False)
-    return Archive.create(path, model=model)
+    Raises:
+        UsageError: There is one, and it holds its vectors in another way than is asked for.
+    """
+    from geoglot.api.archive import Archive, codes_for
+
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return Archive.create(path, model=model, codes=codes)
+    archive = Archive.open(path, model=model, read_only=False)
+    held = archive.store.identity.codes
+    if codes is not None and codes_for(archive.encoder, codes) != held:
+        archive.close()
+        cause = f"is not how {path} holds its vectors, which is {held}"
+        raise UsageError(f"--codes {codes}", cause=cause, remedy="leave the option out, or make a new archive")
+    return archive
 
 
 def band_numbers(written: str) -> tuple[int, ...]:

@@ -18,6 +18,8 @@ EXAMPLES = """
   geoglot search --term "airport:1" --term "snow:-0.5" --archive town.archive
   geoglot search "réservoirs" --archive town.archive --bbox 5.0,43.2,5.6,43.6 --after 2021
   geoglot search "porto" --archive town.archive -o hits.gpkg
+  geoglot search "a stadium by a river" --archive town.archive --rerank reciprocal
+  geoglot search "two white planes" --archive town.archive --rerank bundles/scan --candidates 50
 """
 
 
@@ -62,8 +64,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     filters.add_argument(
         "--source", action="append", metavar="GLOB", help="only these files: a path or a pattern; may be repeated"
     )
+    second = parser.add_argument_group("a second look at the first candidates")
+    second.add_argument(
+        "--rerank",
+        metavar="HOW",
+        help="exact (restores the order of an archive of binary codes), reciprocal (how the words rank for each place "
+        "among other captions), or the folder of a scorer bundle, which reads words and pixels together",
+    )
+    second.add_argument(
+        "--candidates", type=int, default=100, metavar="N", help="how many are looked at again (default: 100)"
+    )
     parser.add_argument(
-        "--model", default="compact", metavar="NAME", help="model that the archive was indexed with (default: compact)"
+        "--model", metavar="NAME", help="model that the archive was indexed with, where it is not found by itself"
     )
     parser.add_argument("--all", action="store_true", help="show overlapping tiles of one place as hits of their own")
     add_output_options(parser)
@@ -72,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Search and show."""
     from geoglot.api.archive import Archive
-    from geoglot.cli._command import DONE, require
+    from geoglot.cli._command import DONE, require, warn
     from geoglot.cli._output import choose_format, show_answer
 
     require(options.k >= 1, f"-k {options.k}", cause="asks for no hits", remedy="give a number from 1 on")
@@ -81,6 +93,12 @@ def run(options: argparse.Namespace) -> int:
         "--bbox with --polygon",
         cause="asks for two areas at once",
         remedy="give one of them",
+    )
+    require(
+        options.candidates >= 1,
+        f"--candidates {options.candidates}",
+        cause="leaves nothing to re-rank",
+        remedy="give a number from 1 on",
     )
     choose_format(options.format, options.output, terminal=True)  # a wrong -o is told before the search, not after it
     with Archive.open(options.archive, model=options.model) as archive:
@@ -96,7 +114,11 @@ def run(options: argparse.Namespace) -> int:
             source=options.source,
             collapse=not options.all,
             language=options.language,
+            rerank=options.rerank,
+            candidates=options.candidates,
         )
+    for note in answer.notes:
+        warn(f"note: {note}.")
     show_answer(answer, asked=options.format, output=options.output)
     return DONE
 

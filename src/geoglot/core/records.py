@@ -85,7 +85,8 @@ class Hit:
 
     Attributes:
         rank: 1 for the best.
-        score: Cosine similarity in [-1, 1] (a weighted sum of them when the query has several terms).
+        score: Cosine similarity in [-1, 1] (a weighted sum of them when the query has several terms); in an archive of
+            binary codes, unless it was re-ranked exactly, what the codes say about it.
         band: How sure the hit is.
         id: Stable row identifier (32 hexadecimal digits).
         source: Path of the file.

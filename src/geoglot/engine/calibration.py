@@ -89,6 +89,8 @@ def calibrate(
 ) -> dict[str, dict[str, float]]:
     """Thresholds for queries by text and by picture, from the validation split of a dataset with categories.
 
+    A kind of query for which the split has too few pictures is left out; then nothing is ever called likely.
+
     Raises:
         DataError: The dataset is absent or names no categories.
     """
@@ -106,4 +108,5 @@ def calibrate(
         }
         for category, values in absent_by_text(gallery, categories, asked, bundle.neutral).items():
             absent.setdefault(category, []).extend(values)
-    return {"text": thresholds(absent), "picture": thresholds(absent_by_picture(gallery, categories))}
+    evidence = {"text": absent, "picture": absent_by_picture(gallery, categories)}
+    return {kind: thresholds(values) for kind, values in evidence.items() if values}

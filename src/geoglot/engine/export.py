@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -21,18 +24,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from geoglot.core import registry
-from geoglot.core.errors import DataError
-from geoglot.engine import checkpoint
-from geoglot.models.bundle import FORMAT, IMAGE, NEUTRAL, TEXT, TOKENIZER
-from geoglot.text.tokenizer import Tokenizer
+from geoglot.core.errors import BundleError
+from geoglot.models.bundle import BATCH, FILES_OF_KIND, FORMAT_OF_KIND, open_network
+
+_REMEDY: Final = "see which part of the method depends on numbers that a fixed graph does not know"
+EXPORT_TOLERANCE: Final = 1e-4
+"""How far an exported network may be from the one that was trained, per value."""
 
 
 class ImageGraph(nn.Module):
-    """uint8 pixels in, unit vectors out.
+    """uint8 pixels in, vectors out.
 
     Args:
-        model: The method's model.
+        model: Takes pixels: a method, or a backbone and the method that starts from its stage maps.
         mirrored: Also embed the mirror image and average the two; twice the work, steadier vectors.
     """
 
@@ -51,7 +55,7 @@ class ImageGraph(nn.Module):
 
 
 class TextGraph(nn.Module):
-    """Token ids in, unit vectors out."""
+    """Token ids in, vectors out."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -59,40 +63,16 @@ class TextGraph(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(N, L) int64 -> (N, D)."""
-        return F.normalize(self.model.text(tokens).float(), dim=-1)  # type: ignore[operator]
-
-
-def load_run(run: Path) -> tuple[nn.Module, Tokenizer, dict[str, Any]]:
-    """The weight average of a run, its tokenizer and its recipe.
-
-    Raises:
-        DataError: The folder is not a finished run.
-    """
-    try:
-        recipe = json.loads((run / "recipe.json").read_text())
-    except OSError as error:
-        raise DataError(
-            run, cause="is not a training run", remedy="give the folder that 'geoglot train' wrote"
-        ) from error
-    tensors = checkpoint.load(run / "checkpoint.safetensors")
-    tokenizer = Tokenizer.load(run / "tokenizer.json")
-    module = registry.load("geoglot.methods.retrieval", recipe["method"])
-    sizes = {
-        "vocabulary": tokenizer.size,
-        "max_length": tokenizer.max_length,
-        "categories": len(tensors["category_head.bias"]),
-        "words": len(tensors["words_head.bias"]),
-    }
-    model = module.Model(module.Config(**{**sizes, **recipe["config"]}))
-    missing, unexpected = model.load_state_dict(tensors, strict=False)
-    gaps = [name for name in missing if "_memory." not in name and name != "sentences_of_item"]
-    if gaps or unexpected:
-        raise DataError(run, cause=f"does not fit its method ({(gaps + unexpected)[0]})", remedy="train again")
-    return model.eval(), tokenizer, recipe
+        out: Tensor = self.model.encode_text(tokens)  # type: ignore[operator]
+        return out
 
 
 def fold_normalisation(module: nn.Module) -> None:
-    """Fold every convolution's batch normalisation into its weights, in place; the result computes the same."""
+    """Fold batch normalisation into the convolution or hidden layer before it, in place; the result is the same.
+
+    Known shapes: a sequence that begins with both, and a layer ``hidden`` with its ``norm``. Others are left as they
+    are, and the exporter folds what it can.
+    """
     for name, child in module.named_children():
         if isinstance(child, nn.Sequential) and len(child) >= 2 and isinstance(child[0], nn.Conv2d):
             if isinstance(child[1], nn.BatchNorm2d):
@@ -100,28 +80,95 @@ def fold_normalisation(module: nn.Module) -> None:
                 child[1] = nn.Identity()
         else:
             fold_normalisation(child)
-        if name == "norm" and isinstance(child, nn.BatchNorm1d):
-            hidden = module.hidden
-            assert isinstance(hidden, nn.Linear)  # noqa: S101 (tells mypy what the tower guarantees)
+        hidden = getattr(module, "hidden", None)
+        if name == "norm" and isinstance(child, nn.BatchNorm1d) and isinstance(hidden, nn.Linear):
             module.hidden = fuse_linear_bn_eval(hidden, child)
             module.norm = nn.Identity()
 
 
-def to_onnx(graph: nn.Module, example: Tensor, path: Path, *, input_name: str, axes: Mapping[int, str]) -> None:
-    """Export a graph with named input, output ``embedding`` and free axes."""
-    with warnings.catch_warnings():
+def to_onnx(
+    graph: nn.Module,
+    examples: Sequence[Tensor],
+    path: Path,
+    *,
+    inputs: Mapping[str, Mapping[int, str]],
+    outputs: Mapping[str, Mapping[int, str]],
+) -> None:
+    """Export a graph and make sure that ONNX Runtime computes what torch computes.
+
+    Args:
+        graph: The network.
+        examples: One tensor per input; see :func:`onnx_gap`.
+        path: File to write.
+        inputs: Name of every input with its free axes.
+        outputs: Name of every output with its free axes.
+
+    Raises:
+        BundleError: A value differs by more than :data:`EXPORT_TOLERANCE`, or the network cannot be exported.
+    """
+    graph.eval()
+    with warnings.catch_warnings(), _silent():
         # The trace-based exporter is announced as legacy, but its graphs are the ones that static quantisation reads.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            graph.eval(),
-            (example,),
-            str(path),
-            input_names=[input_name],
-            output_names=["embedding"],
-            dynamic_axes={input_name: dict(axes), "embedding": {0: "batch"}},
-            opset_version=17,
-            dynamo=False,
-        )
+        # It warns of every Python number in a graph (onnx_gap tells those that matter), and prints a graph that fails.
+        warnings.simplefilter("ignore")
+        try:
+            torch.onnx.export(
+                graph,
+                tuple(examples),
+                str(path),
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamic_axes={name: dict(axes) for name, axes in {**inputs, **outputs}.items() if axes},
+                opset_version=17,
+                dynamo=False,
+            )
+        except (RuntimeError, torch.onnx.OnnxExporterError) as error:
+            cause = f"cannot be exported to ONNX ({str(error).splitlines()[0]})"
+            raise BundleError(path, cause=cause, remedy=_REMEDY) from error
+    gap = onnx_gap(graph, examples, path, list(inputs))
+    if not gap <= EXPORT_TOLERANCE:
+        cause = f"computes something else than the trained network (a value is off by {gap:.2g})"
+        raise BundleError(path, cause=cause, remedy="report the method; its bundle would be wrong")
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Send standard output nowhere, also what compiled code prints: the exporter's dumps are no data."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+@torch.no_grad()
+def onnx_gap(graph: nn.Module, examples: Sequence[Tensor], path: Path, inputs: Sequence[str]) -> float:
+    """The greatest difference between a network in torch and in ONNX Runtime.
+
+    On all examples, on the first alone, and on more of them than a bundle ever takes at once, so that no number of
+    rows is part of the graph. A NaN on either side counts as an infinite difference.
+    """
+    network = open_network(path.read_bytes(), 1)
+    worst = 0.0
+    many = [tensor[torch.arange(BATCH + 1) % len(tensor)] for tensor in examples]
+    for some in (list(examples), [tensor[:1] for tensor in examples], many):
+        expected = graph(*some)
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        known = {given.name for given in network.get_inputs()}  # an input that nothing depends on is left out
+        fed = {name: tensor.numpy() for name, tensor in zip(inputs, some, strict=True) if name in known}
+        try:
+            got = network.run(None, fed)
+        except Exception as error:  # ONNX Runtime has no common class
+            raise BundleError(path, cause=f"works for one shape alone ({error})", remedy=_REMEDY) from error
+        for one, other in zip(expected, got, strict=True):
+            difference = np.abs(one.numpy().astype(np.float64) - other)
+            worst = max(worst, float(difference.max(initial=0.0)) if np.isfinite(difference).all() else float("inf"))
+    return worst
 
 
 def quantise_images(source: Path, target: Path, pictures: NDArray[np.uint8], *, keep: Sequence[str] = ()) -> None:
@@ -162,10 +209,10 @@ def quantise_images(source: Path, target: Path, pictures: NDArray[np.uint8], *, 
 
 
 def write_manifest(folder: Path, fields: Mapping[str, Any]) -> None:
-    """Write ``bundle.json`` with the checksum of every file of the bundle."""
+    """Write ``bundle.json`` with the checksum of every file of the bundle; its kind decides which and the format."""
     files = {}
-    for name in (IMAGE, TEXT, TOKENIZER, NEUTRAL):
+    for name in FILES_OF_KIND[str(fields["kind"])]:
         content = (folder / name).read_bytes()
         files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    manifest = {"format": FORMAT, **fields, "files": files}
+    manifest = {"format": FORMAT_OF_KIND[str(fields["kind"])], **fields, "files": files}
     (folder / "bundle.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")

@@ -50,9 +50,14 @@ def other_captions(query: NDArray[np.float32], neutral: NDArray[np.float32]) -> 
         >>> other_captions(np.array([1.0, 0.0], dtype=np.float32), neutral).tolist()
         [[0.0, 1.0]]
     """
+    return neutral[means_something_else(query, neutral)]
+
+
+def means_something_else(query: NDArray[np.float32], neutral: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which neutral captions mean something else than the query. (D,), (M, D) -> (M,), true for at least a fifth."""
     likeness = neutral @ query
     limit = max(SAME_MEANING, float(np.quantile(likeness, 0.2)) + 1e-6)
-    return neutral[likeness < limit]
+    return np.asarray(likeness < limit)
 
 
 def evidence(

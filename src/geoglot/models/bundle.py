@@ -1,5 +1,8 @@
 """A model bundle: a folder with two ONNX towers, a tokenizer, neutral captions' vectors and a card.
 
+A bundle is of a kind. ``two-tower``: both networks give unit vectors (format 1). ``hasher``: they give one number per
+bit, whose sign is the bit (format 2). ``scorer``: see :mod:`geoglot.models.scorer` (format 2).
+
 ``bundle.json`` names every file with its SHA-256; nothing is opened before its checksum was verified, networks are
 loaded from bytes (so external data files cannot be pulled in), and no format that can carry code is accepted.
 """
@@ -8,11 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +27,31 @@ from geoglot.text.tokenizer import Tokenizer
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""The newest format that is read; every kind says in :data:`FORMAT_OF_KIND` which one it is written in."""
+FORMAT_OF_KIND: Final = {"two-tower": 1, "hasher": 2, "scorer": 2}
 SHIPPED: Final = Path(__file__).with_name("bundles")
 IMAGE, TEXT, TOKENIZER, NEUTRAL = "image.onnx", "text.onnx", "tokenizer.json", "neutral.npy"
+SIMILARITY: Final = "similarity.onnx"
+FILES_OF_KIND: Final = {
+    "two-tower": (IMAGE, TEXT, TOKENIZER, NEUTRAL),
+    "hasher": (IMAGE, TEXT, TOKENIZER, NEUTRAL),
+    "scorer": (IMAGE, TEXT, SIMILARITY, TOKENIZER),
+}
 BATCH: Final = 32
+_TOKENIZERS: Final = {"words": ("words", "WordTokenizer"), "clip": ("clip_tokens", "ClipTokenizer")}
+
+
+class AnyTokenizer(Protocol):
+    """Texts to rows of token ids, 0 = padding."""
+
+    def encode(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """(N,) texts -> (N, L)."""
 
 
 @dataclass(frozen=True)
-class Bundle:
-    """An image encoder and a text encoder that share one sphere, run by ONNX Runtime.
+class BundleFolder:
+    """What bundles of all kinds have in common: a folder, its manifest and the checksums of its files.
 
     Attributes:
         folder: Where the files lie.
@@ -51,9 +71,14 @@ class Bundle:
         return str(self.manifest["id"])
 
     @property
-    def dimension(self) -> int:
-        """Size D of an embedding."""
-        return int(self.manifest["dimension"])
+    def kind(self) -> str:
+        """``two-tower``, ``hasher`` or ``scorer``."""
+        return kind_of(self.manifest)
+
+    @property
+    def method(self) -> str:
+        """Name of the method in the gallery."""
+        return str(self.manifest.get("method") or self.card.get("method", ""))
 
     @property
     def side(self) -> int:
@@ -91,18 +116,36 @@ class Bundle:
         return content
 
     @cached_property
+    def tokenizer(self) -> AnyTokenizer:
+        """What turns texts into token ids."""
+        self.read(TOKENIZER)
+        path, kind = self.folder / TOKENIZER, str(self.manifest.get("tokenizer", "subword"))
+        if kind == "subword":
+            return Tokenizer.load(path, max_length=int(self.manifest["max_length"]))
+        if kind not in _TOKENIZERS:
+            cause = f"needs a tokenizer of kind {kind!r}, this version knows subword, {', '.join(_TOKENIZERS)}"
+            raise BundleError(self.folder, cause=cause, remedy="update geoglot")
+        module, name = _TOKENIZERS[kind]
+        loaded: AnyTokenizer = getattr(import_module(f"geoglot.text.{module}"), name).load(path)
+        return loaded
+
+
+@dataclass(frozen=True)
+class Bundle(BundleFolder):
+    """An image encoder and a text encoder that share one sphere, run by ONNX Runtime."""
+
+    @property
+    def dimension(self) -> int:
+        """Size D of an embedding; of a hasher the number of its bits."""
+        return int(self.manifest["dimension"])
+
+    @cached_property
     def _image_session(self) -> InferenceSession:
-        return _session(self.read(IMAGE), self.threads)
+        return open_network(self.read(IMAGE), self.threads)
 
     @cached_property
     def _text_session(self) -> InferenceSession:
-        return _session(self.read(TEXT), 1)
-
-    @cached_property
-    def tokenizer(self) -> Tokenizer:
-        """The sub-word tokenizer."""
-        self.read(TOKENIZER)
-        return Tokenizer.load(self.folder / TOKENIZER, max_length=int(self.manifest["max_length"]))
+        return open_network(self.read(TEXT), 1)
 
     @cached_property
     def neutral(self) -> NDArray[np.float32]:
@@ -137,7 +180,30 @@ class Bundle:
         out = np.empty((len(rows), self.dimension), dtype=np.float32)
         for start in range(0, len(rows), BATCH):
             out[start : start + BATCH] = session.run(None, {name: rows[start : start + BATCH]})[0]
-        return out
+        return signs(out) if self.kind == "hasher" else out
+
+
+def signs(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Binary codes as unit rows: every value becomes plus or minus 1 / sqrt(K); zero counts as plus.
+
+    The inner product of two such rows is 1 - 2 h / K, where h is their Hamming distance. (N, K) -> (N, K).
+
+    Example:
+        >>> signs(np.array([[0.3, -2.0, 0.0, -0.1]], dtype=np.float32)).tolist()
+        [[0.5, -0.5, 0.5, -0.5]]
+    """
+    length = np.float32(1 / np.sqrt(values.shape[1]))
+    return np.where(values >= 0, length, -length).astype(np.float32)
+
+
+def kind_of(manifest: Mapping[str, Any]) -> str:
+    """The kind of bundle that a manifest describes; the first bundles did not say, and were two towers.
+
+    Example:
+        >>> kind_of({"format": 1}), kind_of({"format": 2, "kind": "hasher"})
+        ('two-tower', 'hasher')
+    """
+    return str(manifest.get("kind", "two-tower"))
 
 
 def available() -> list[str]:
@@ -149,13 +215,59 @@ def load_bundle(name_or_path: str | Path = "compact", *, threads: int = 0) -> Bu
     """Open a shipped bundle by name, or a bundle folder by path. Networks are loaded on first use.
 
     Raises:
-        BundleError: There is no such bundle, or it is of a newer format.
+        BundleError: There is no such bundle, it is of a newer format, or it is a scorer.
 
     Example:
         >>> bundle = load_bundle("compact")
         >>> vectors = bundle.encode_texts(["many planes beside a terminal", "طائرات كثيرة بجانب مبنى المطار"])
         >>> vectors.shape
         (2, 256)
+    """
+    folder, manifest, sha256 = read_manifest(name_or_path)
+    if kind_of(manifest) not in ("two-tower", "hasher"):
+        cause = f"is a {kind_of(manifest)}, which cannot make an archive's vectors"
+        raise BundleError(name_or_path, cause=cause, remedy="use it to re-rank: search --rerank with its folder")
+    return Bundle(folder, manifest, sha256, threads)
+
+
+def find_bundle(bundle_id: str, sha256: str, folder: str = "") -> Bundle:
+    """The bundle of a given digest: one that ships with the package, else the one in a folder where it once was.
+
+    Args:
+        bundle_id: Name, for the message.
+        sha256: Digest of its manifest; nothing else is accepted.
+        folder: Where to look, empty for nowhere.
+
+    Raises:
+        BundleError: It is in neither place.
+
+    Example:
+        >>> shipped = load_bundle("compact")
+        >>> find_bundle(shipped.id, shipped.sha256).folder == shipped.folder
+        True
+    """
+    places: list[str | Path] = [SHIPPED / name for name in available()]
+    was = ""
+    if folder:
+        places.append(Path(folder))
+        there = (Path(folder) / "bundle.json").is_file()
+        was = f"; it was in {folder}, where there is {'another one' if there else 'none'} now"
+    for place in places:
+        try:
+            found = load_bundle(place)
+        except BundleError:
+            continue
+        if found.sha256 == sha256:
+            return found
+    cause = f"({sha256[:12]}) is the model of this archive, and is not at hand{was}"
+    raise BundleError(bundle_id, cause=cause, remedy="give its folder with --model")
+
+
+def read_manifest(name_or_path: str | Path) -> tuple[Path, dict[str, Any], str]:
+    """Folder, manifest and the manifest's SHA-256 of a bundle of any kind.
+
+    Raises:
+        BundleError: There is no such bundle, or it is of a newer format or of an unknown kind.
     """
     folder = SHIPPED / str(name_or_path)
     if not (folder / "bundle.json").is_file():
@@ -168,13 +280,25 @@ def load_bundle(name_or_path: str | Path = "compact", *, threads: int = 0) -> Bu
     except (OSError, ValueError) as error:
         remedy = f"choose one of {', '.join(available())} or give a folder written by 'geoglot export'"
         raise BundleError(name_or_path, cause="is not a model bundle", remedy=remedy) from error
-    if manifest.get("format") != FORMAT:
-        cause = f"has format {manifest.get('format')!r}, this version reads format {FORMAT}"
+    known, kind = manifest.get("format"), kind_of(manifest)
+    if not isinstance(known, int) or isinstance(known, bool) or not 1 <= known <= FORMAT:
+        cause = f"has format {known!r}, this version reads up to {FORMAT}"
         raise BundleError(folder, cause=cause, remedy="update geoglot or export the bundle again")
-    return Bundle(folder, manifest, hashlib.sha256(content).hexdigest(), threads)
+    if kind not in FORMAT_OF_KIND:
+        cause = f"is of kind {kind!r}, this version knows {', '.join(FORMAT_OF_KIND)}"
+        raise BundleError(folder, cause=cause, remedy="update geoglot or export the bundle again")
+    files = manifest.get("files")
+    listed = files if isinstance(files, dict) else {}
+    lacks = [name for name in ("id", "side", "languages", "max_length") if name not in manifest]
+    lacks += ["dimension"] if kind != "scorer" and "dimension" not in manifest else []
+    lacks += [name for name in FILES_OF_KIND[kind] if not isinstance(listed.get(name), dict)]
+    if lacks:
+        raise BundleError(folder, cause=f"does not say its {lacks[0]}", remedy="export the bundle again")
+    return folder, manifest, hashlib.sha256(content).hexdigest()
 
 
-def _session(network: bytes, threads: int) -> InferenceSession:
+def open_network(network: bytes, threads: int) -> InferenceSession:
+    """A network in ONNX Runtime, from bytes whose checksum was verified."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -212,6 +212,11 @@ class Model(RetrievalModel):
             blocks.append(torch.cat([self._scores(few, part, mask) for few in torch.split(regions, images_at_once)]))
         return torch.cat(blocks, 1)[:, order.argsort()]
 
+    def similarity_in_one_piece(self, images: Features, texts: Features) -> Tensor:
+        """The same scores without blocks, whose number depends on the lengths: this one can be exported. -> (B, T)."""
+        (regions,), (words, lengths) = images, texts
+        return self._scores(regions, words, word_mask(lengths, words.shape[1]))
+
     def _scores(self, regions: Tensor, words: Tensor, mask: Tensor) -> Tensor:
         """(B, R, D), (T, L, D), (T, L) -> (B, T)."""
         config = self.config
