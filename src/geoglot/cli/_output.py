@@ -91,18 +91,28 @@ def verdict(answer: Answer) -> str:
     return f"{likely} of {len(answer.hits)} hits are likely matches."
 
 
-def show_records(records: Iterable[Mapping[str, Any]], *, asked: str | None, title: str = "") -> None:
-    """Show flat records: a table on a terminal, JSON Lines in a pipe."""
+def show_records(
+    records: Iterable[Mapping[str, Any]], *, asked: str | None, title: str = "", columns: Sequence[str] | None = None
+) -> None:
+    """Show flat records: a table on a terminal, JSON Lines in a pipe.
+
+    Args:
+        records: One mapping per row.
+        asked: Format that the user asked for.
+        title: Above the table.
+        columns: Those that fit a terminal; JSON Lines hold everything. Default all.
+    """
     if choose_format(asked, None, terminal=sys.stdout.isatty()) == "jsonl":
         for record in records:
             print(as_json(record), flush=False)
         return
     rows = list(records)
     table = new_table(title)
-    for column in dict.fromkeys(key for row in rows for key in row):
+    shown = list(columns or dict.fromkeys(key for row in rows for key in row))
+    for column in shown:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*(printable(_as_cell(row.get(column))) for column in dict.fromkeys(k for r in rows for k in r)))
+        table.add_row(*(printable(_as_cell(row.get(column))) for column in shown))
     console().print(table)
 
 

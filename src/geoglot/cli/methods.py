@@ -29,5 +29,6 @@ def run(options: argparse.Namespace) -> int:
         from geoglot.engine.gallery import describe_methods
 
         records = describe_methods(options.task)
-    show_records(records, asked=options.format, title="Methods")
+    columns = ("name", "task", "kind", "parameters", "variants", "fidelity")
+    show_records(records, asked=options.format, title="Methods", columns=columns)
     return DONE
