@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -12,7 +13,7 @@ from geoglot.api.answer import Answer
 from geoglot.api.area import parse_time
 from geoglot.api.query import Query, Term, build_query, combine
 from geoglot.core.errors import BundleError, UsageError
-from geoglot.core.records import Bounds, Hit
+from geoglot.core.records import Band, Bounds, Hit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -246,7 +247,21 @@ class Archive:
         notes: tuple[str, ...] = ()
         if look is not None and found:
             found, notes = look(vector, found, candidates)
-        return Answer(query=query, hits=self._with_bands(query, vector, found[:k], selection), notes=notes)
+        words, understood = self._words_of(query)
+        hits = self._with_bands(query, vector, found[:k], selection)
+        if not understood:
+            hits = tuple(replace(h, band=Band.UNCERTAIN) if h.band is Band.LIKELY else h for h in hits)
+        return Answer(query=query, hits=hits, notes=(*words, *notes))
+
+    def _words_of(self, query: Query) -> tuple[tuple[str, ...], bool]:
+        """What is to be said of words that the model never saw, and whether it understands all wanted terms."""
+        known = self.encoder.known_words
+        wanted = [term.text for term in query.terms if term.text is not None and term.weight > 0]
+        if known is None or not wanted:
+            return (), True
+        unknown = [word for text in wanted for word in known.unknown(text)]
+        note = f"the model has never seen {', '.join(unknown)}: it goes by how the word is spelt"
+        return (note,) * bool(unknown), all(known.understands(text) for text in wanted)
 
     def _second_look(self, rerank: str, query: Query) -> SecondLook:
         """The function that re-orders the first candidates; made before the search, so that a slip is told at once."""

@@ -28,7 +28,8 @@ from geoglot.engine.retrieval_data import CAPTIONS_PER_IMAGE, examples, training
 from geoglot.engine.tokenizers import AnyTokenizer
 from geoglot.engine.trained import load_trained
 from geoglot.metrics.ranking import retrieval_ranks, retrieval_recall
-from geoglot.models.bundle import IMAGE, NEUTRAL, TEXT, TOKENIZER, Bundle, load_bundle, signs
+from geoglot.models.bundle import IMAGE, NEUTRAL, TEXT, TOKENIZER, WORDS, Bundle, load_bundle, signs
+from geoglot.text.known_words import KnownWords
 
 CALIBRATION_PICTURES: Final = 256
 NEUTRAL_CAPTIONS: Final = 2048
@@ -87,6 +88,8 @@ def export_run(
         neutral = neutral_vectors(learnt, training)
         np.save(made / NEUTRAL, neutral.astype(np.float16), allow_pickle=False)
         learnt.tokenizer.save(made / TOKENIZER)
+        captions = (caption for example in training for texts in example.captions.values() for caption in texts)
+        (made / WORDS).write_bytes(KnownWords(captions).to_bytes())
         write_towers(learnt.model, learnt.tokenizer, made, pictures[:2], mirrored=mirrored)
         manifest["dimension"] = int(neutral.shape[1])
         export.write_manifest(made, manifest)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.core.errors import BundleError
+from geoglot.text.known_words import KnownWords
 from geoglot.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ FORMAT_OF_KIND: Final = {"two-tower": 1, "hasher": 2, "scorer": 2}
 SHIPPED: Final = Path(__file__).with_name("bundles")
 IMAGE, TEXT, TOKENIZER, NEUTRAL = "image.onnx", "text.onnx", "tokenizer.json", "neutral.npy"
 SIMILARITY: Final = "similarity.onnx"
+WORDS: Final = "words.txt"
+"""Words of the training captions; bundles may do without."""
 FILES_OF_KIND: Final = {
     "two-tower": (IMAGE, TEXT, TOKENIZER, NEUTRAL),
     "hasher": (IMAGE, TEXT, TOKENIZER, NEUTRAL),
@@ -128,6 +131,11 @@ class BundleFolder:
         module, name = _TOKENIZERS[kind]
         loaded: AnyTokenizer = getattr(import_module(f"geoglot.text.{module}"), name).load(path)
         return loaded
+
+    @cached_property
+    def known_words(self) -> KnownWords | None:
+        """The words that the model was trained with, ``None`` where the bundle does not tell."""
+        return KnownWords.from_bytes(self.read(WORDS)) if WORDS in self.manifest["files"] else None
 
 
 @dataclass(frozen=True)
