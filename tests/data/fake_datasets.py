@@ -25,6 +25,15 @@ COLOURS = {
 RGB = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 
 
+# Per dataset: the published JSON, the folder of images, and the stems and suffix of its files.
+PUBLISHED = {
+    "rsicd": ("dataset_rsicd.json", "RSICD_images", "airport_{}", "jpg"),
+    "ucm": ("dataset.json", "imgs", "{}00", "tif"),
+    "rsitmd": ("dataset_RSITMD.json", "images", "airport_{}", "tif"),
+    "sydney": ("dataset.json", "imgs", "{}", "tif"),
+}
+
+
 def write_fake(root: Path, name: str = "rsicd", *, per_category: int = 6, side: int = 40) -> Path:
     """A dataset folder with ``manifest.jsonl(.gz)`` and the translation table beside it. Deterministic."""
     folder = root / name
@@ -43,25 +52,74 @@ def write_fake(root: Path, name: str = "rsicd", *, per_category: int = 6, side: 
         (folder / "manifest.jsonl.gz").write_bytes(gzip.compress(text.encode()))
     else:
         (folder / "manifest.jsonl").write_text(text)
+    mark_as_subset(folder)
     write_translations(root)
     return folder
 
 
 def write_published(root: Path, name: str) -> Path:
-    """The same kind of dataset in the JSON layout in which it is published."""
+    """The same kind of dataset in the JSON layout in which it is published; RSITMD has no validation split there."""
     folder = root / name
-    listing, images = ("dataset_rsicd.json", "RSICD_images") if name == "rsicd" else ("dataset.json", "imgs")
-    (folder / images).mkdir(parents=True)
+    listing, images, stem, suffix = PUBLISHED[name]
     entries = []
     for number in range(1, 13):
-        stem = f"airport_{number}" if name == "rsicd" else str(number * 100)
-        suffix = "jpg" if name == "rsicd" else "tif"
-        _picture(number % 4, "red", number, 24).save(folder / images / f"{stem}.{suffix}")
+        file = f"{stem.format(number)}.{suffix}"
         split = ("train", "val", "test")[number % 3]
         sentences = [{"raw": caption} for caption in _captions("airport", "red", number)]
-        entries.append({"filename": f"{stem}.{suffix}", "split": split, "sentences": sentences})
+        entries.append(
+            {
+                "filename": file,
+                "split": "train" if name == "rsitmd" and split == "val" else split,
+                "sentences": sentences,
+            }
+        )
+        _save(_picture(number % 4, "red", number, 24), folder / images / file)
     (folder / listing).write_text(json.dumps({"images": entries}))
+    mark_as_subset(folder)
     return folder
+
+
+def write_precomp(root: Path, name: str, *, verified: bool = False, names_per_caption: bool = False) -> Path:
+    """The same kind of dataset in the text layout: ten images to train with and four to test with.
+
+    Args:
+        root: Data folder.
+        name: Of the dataset.
+        verified: Write the files that tell validation images too: every fifth image.
+        names_per_caption: Repeat the names for every caption in the training files as well.
+    """
+    folder = root / name
+    _, images, stem, suffix = PUBLISHED[name]
+    listed = [(f"{stem.format(number)}.{suffix}", _captions("airport", "red", number)) for number in range(1, 15)]
+    for number, (file, _) in enumerate(listed):
+        _save(_picture(number % 4, "red", number, 24), folder / images / file)
+    train, test = listed[:10], listed[10:]
+    _write_texts(folder / f"{name}_precomp", "train", "", train, repeat=names_per_caption)
+    _write_texts(folder / f"{name}_precomp", "test", "", test, repeat=True)
+    if verified:
+        val = train[4::5]
+        _write_texts(folder / f"{name}_precomp", "train", "_verify", [x for x in train if x not in val], repeat=False)
+        _write_texts(folder / f"{name}_precomp", "val", "_verify", val, repeat=True)
+    mark_as_subset(folder)
+    return folder
+
+
+def mark_as_subset(folder: Path) -> None:
+    """Say that this copy is smaller than the published dataset on purpose."""
+    (folder / "SUBSET").write_text("a few invented images\n")
+
+
+def _write_texts(folder: Path, part: str, ending: str, listed: list[tuple[str, list[str]]], *, repeat: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [file for file, captions in listed for _ in range(len(captions) if repeat else 1)]
+    captions = [caption for _, several in listed for caption in several]
+    (folder / f"{part}_filename{ending}.txt").write_text("".join(f"{name}\n" for name in names))
+    (folder / f"{part}_caps{ending}.txt").write_text("".join(f"{caption}\n" for caption in captions))
+
+
+def _save(picture: Image.Image, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path)
 
 
 def write_translations(root: Path) -> Path:

@@ -16,7 +16,7 @@ NAMES = dataset_names()
 
 
 def test_the_shipped_datasets_are_found():
-    assert {"rsicd", "ucm"} <= set(NAMES)
+    assert {"rsicd", "rsitmd", "sydney", "ucm"} <= set(NAMES)
     assert not {"captioned", "location", "translations"} & set(NAMES)
 
 
@@ -90,6 +90,20 @@ def test_missing_image_is_named(dataset, root):
     lost.unlink()
     with pytest.raises(DataError, match=lost.name):
         dataset.records("test", root)
+
+
+def test_a_copy_of_another_size_is_refused_unless_it_says_so(dataset, root):
+    (root / dataset.NAME / "SUBSET").unlink()
+    with pytest.raises(DataError, match=r"lists 4 test images, not [\d,]+.*SUBSET"):
+        dataset.records("test", root)
+
+
+def test_the_listing_holds_all_splits_unchecked(dataset, root):
+    lost = dataset.records("test", root)[0]
+    lost.path.unlink()
+    listed = dataset.listing(root)
+    assert lost in listed.of("test")
+    assert sorted({record.split for record in listed.records}) == sorted(dataset.SPLITS)
 
 
 @pytest.mark.realdata

@@ -96,6 +96,7 @@ def test_repeating_gives_the_same_vectors(data_root, predictions):
 def test_a_miss_is_counted_and_left_out(data_root, encoder):
     manifest = data_root / "ucm" / "manifest.jsonl"
     (data_root / "ucm" / "images").mkdir(parents=True)
+    (data_root / "ucm" / "SUBSET").touch()
     Image.new("RGB", (20, 20)).save(data_root / "ucm" / "images" / "a.png")
     captions = ["there is red planes .", ".", "a volcano", "there is blue planes .", "there is green planes ."]
     manifest.write_text(json.dumps({"image": "images/a.png", "cls": "a", "split": "test", "captions": captions}) + "\n")
@@ -123,6 +124,7 @@ def test_empty_split_is_refused(data_root, encoder):
     folder = data_root / "ucm"
     (folder / "images").mkdir(parents=True)
     (folder / "manifest.jsonl").write_text("\n")
+    (folder / "SUBSET").touch()
     with pytest.raises(DataError, match="ucm, test: has no images"):
         predict(encoder, "ucm", root=data_root)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from geoglot.core.errors import BundleError
 from geoglot.core.runs import create_run
 from geoglot.data.captioned import load_dataset
+from geoglot.data.near_duplicates import Leaks, read_leaks
+from geoglot.engine.clean import evaluate_clean
 from geoglot.engine.evaluation import Report, evaluate_retrieval_file, write_result
 from geoglot.engine.prediction import predict
-from geoglot.engine.saved_predictions import save_predictions
+from geoglot.engine.saved_predictions import load_predictions, save_predictions
 from geoglot.metrics.ranking import Ties
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ def evaluate_retrieval(
     out: str | Path | None = None,
     *,
     runs: str | Path | None = None,
+    leaks: str | Path | None = None,
     ties: Ties = "stable",
     resamples: int = 1000,
     seed: int = 0,
@@ -45,6 +48,8 @@ def evaluate_retrieval(
         root: Folder that holds the datasets; ``None`` asks the variable ``GEOGLOT_DATA``.
         out: Results folder, gets ``retrieval/<model>-<dataset>.json``; ``None`` writes no result.
         runs: Where to keep the run folder with ``predictions.npz``; ``None`` keeps none.
+        leaks: File that ``geoglot data leaks`` wrote; the record then has a part ``clean`` as well, with the figures
+            without the images that are also in a training or validation split.
         ties: Who goes first among equal scores.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
@@ -67,6 +72,7 @@ def evaluate_retrieval(
         geoglot.core.errors.UsageError: rsicdd: is not in geoglot.data. Remedy: did you mean 'rsicd'?.
     """
     load_dataset(data)
+    known = _leaks(leaks, data, split)
     encoder = _load(model) if isinstance(model, str | Path) else model
     predictions = predict(encoder, data, split=split, languages=languages, root=root, progress=progress)
     recipe = {"task": "retrieval", "model": encoder.id, "data": data, "split": split, "languages": list(languages)}
@@ -74,7 +80,7 @@ def evaluate_retrieval(
         parent = Path(temporary if runs is None else runs)
         path = create_run(parent, f"{encoder.id}-{data}-{split}", recipe=recipe).path / "predictions.npz"
         save_predictions(predictions, path)
-        record = evaluate_retrieval_file(path, ties=ties, resamples=resamples, seed=seed)
+        record = _evaluated(path, known, ties, resamples, seed)
     return Report(record=record, path=None if out is None else write_result(record, Path(out)))
 
 
@@ -87,6 +93,7 @@ def evaluate_run(
     out: str | Path | None = None,
     *,
     cache: str | Path | None = None,
+    leaks: str | Path | None = None,
     ties: Ties = "stable",
     resamples: int = 1000,
     seed: int = 0,
@@ -104,6 +111,8 @@ def evaluate_run(
         root: Folder that holds the datasets; ``None`` asks the variable ``GEOGLOT_DATA``.
         out: Results folder, gets ``retrieval/<run>-<dataset>.json``; ``None`` writes no result.
         cache: Where stage maps of a frozen backbone are kept; ``None`` computes them and keeps none.
+        leaks: File that ``geoglot data leaks`` wrote; the record then has a part ``clean`` as well, with the figures
+            without the images that are also in a training or validation split.
         ties: Who goes first among equal scores.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
@@ -117,6 +126,7 @@ def evaluate_run(
     from geoglot.engine.trained import load_trained
 
     load_dataset(data)
+    known = _leaks(leaks, data, split)
     trained = load_trained(Path(run))
     predictions = predict_run(
         trained,
@@ -129,7 +139,7 @@ def evaluate_run(
     )
     path = Path(run) / f"predictions-{data}-{split}.npz"
     save_predictions(predictions, path)
-    record = evaluate_retrieval_file(path, ties=ties, resamples=resamples, seed=seed)
+    record = _evaluated(path, known, ties, resamples, seed)
     return Report(record=record, path=None if out is None else write_result(record, Path(out)))
 
 
@@ -202,3 +212,19 @@ def _load(model: str | Path) -> Encoder:
     from geoglot.models.bundle import load_bundle
 
     return load_bundle(model)
+
+
+def _leaks(path: str | Path | None, data: str, split: str) -> Leaks | None:
+    """What was found by ``geoglot data leaks``, once it is known to be about this split: before anything is encoded."""
+    if path is None:
+        return None
+    leaks = read_leaks(path)
+    leaks.leaking(data, split)
+    return leaks
+
+
+def _evaluated(path: Path, leaks: Leaks | None, ties: Ties, resamples: int, seed: int) -> dict[str, Any]:
+    """The record of saved predictions, with clean figures where leaks are known."""
+    if leaks is None:
+        return evaluate_retrieval_file(path, ties=ties, resamples=resamples, seed=seed)
+    return evaluate_clean(load_predictions(path), leaks, ties=ties, resamples=resamples, seed=seed)

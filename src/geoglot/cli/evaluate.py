@@ -16,6 +16,7 @@ EXAMPLES = """
   geoglot evaluate retrieval --data rsicd --split test --model compact
   geoglot evaluate retrieval --data ucm --split val --languages en,ar --data-root datasets/
   geoglot evaluate retrieval --data ucm --run runs/scan --cache features/ --out results
+  geoglot evaluate retrieval --data rsicd --leaks results/leaks/rsicd-ucm.json
   geoglot evaluate confidence --data rsicd --split test
   geoglot evaluate tables --paper multilanguage --results results
 """
@@ -57,6 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-root", type=Path, metavar="DIR", help="folder with one folder per dataset (default: $GEOGLOT_DATA)"
     )
+    parser.add_argument(
+        "--leaks", type=Path, metavar="FILE", help="retrieval: clean figures, too; FILE is from 'geoglot data leaks'"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="results folder, gets TASK/MODEL-DATA.json")
     parser.add_argument("--quiet", "-q", action="store_true", help="no progress")
     add_output_options(parser, RECORD_FORMATS)
@@ -83,6 +87,10 @@ def run(options: argparse.Namespace) -> int:
         title = f"{report.record['model']['id']} on {options.data}, {options.split} split"
         rows = _rows if options.task == "retrieval" else _confidence_rows
         show_records(rows(report.record["languages"]), asked="table", title=title)
+        if "clean" in report.record:
+            clean = report.record["clean"]
+            title = f"the same without {clean['left_out']:,} images that leak"
+            show_records(rows(clean["languages"]), asked="table", title=title)
     if report.path is not None:
         warn(f"wrote {report.path}.")
     return DONE
@@ -107,10 +115,23 @@ def _measured(options: argparse.Namespace) -> Report:
             require(len(options.run) == 1, "--run", cause="names several runs", remedy="evaluate one after the other")
             with needs_torch():
                 return evaluate_run(
-                    options.run[0], options.data, split, languages, root, out, cache=options.cache, progress=progress
+                    options.run[0],
+                    options.data,
+                    split,
+                    languages,
+                    root,
+                    out,
+                    cache=options.cache,
+                    leaks=options.leaks,
+                    progress=progress,
                 )
-        evaluate = evaluate_retrieval if options.task == "retrieval" else evaluate_confidence
-        return evaluate(options.model, options.data, split, languages, root, out, progress=progress)
+        if options.task == "retrieval":
+            leaks = options.leaks
+            return evaluate_retrieval(
+                options.model, options.data, split, languages, root, out, leaks=leaks, progress=progress
+            )
+        require(options.leaks is None, "--leaks", cause="is for retrieval", remedy="leave it out")
+        return evaluate_confidence(options.model, options.data, split, languages, root, out, progress=progress)
 
 
 def _show_tables(options: argparse.Namespace) -> int:

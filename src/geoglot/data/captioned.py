@@ -1,23 +1,27 @@
-"""Captioned-image datasets: the record, what a dataset file provides, and the two layouts they are stored in.
+"""Captioned-image datasets: the record, what a dataset file provides, and what is checked before it is used.
 
-A dataset is one file of this package that defines ``NAME``, ``LICENCE``, ``SOURCE``, ``SPLITS`` and
-``records(split, root)``; nothing else is edited to add one. Captions are kept exactly as published: no
-normalisation, because two captions count as equal only if they are the same string.
+A dataset is one file of this package that defines ``NAME``, ``LICENCE``, ``SOURCE``, ``SPLITS``, ``SIZES``,
+``listing(root)`` and ``records(split, root)``; nothing else is edited to add one. Captions are kept exactly as
+published: no normalisation, because two captions count as equal only if they are the same string.
+
+Reading is two steps: ``listing`` reads what the files say, of whatever layout (:mod:`geoglot.data.layouts`), and
+:func:`settled_records` refuses what is wrong with it.
 """
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Any, Protocol, cast
+from pathlib import Path
+from typing import Protocol, cast
 
 from geoglot.core import registry
 from geoglot.core.errors import DataError, UsageError
 
 SPLITS = ("train", "val", "test")
+SUBSET = "SUBSET"  # name of the file that says: this copy is a part of the dataset on purpose
+_REMEDY = "copy the dataset again, or check which layout it has"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,56 @@ class CaptionedImage:
     captions: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Published numbers of images.
+
+    Attributes:
+        train: Images to train with; together with those of ``val`` where no validation split is published.
+        val: Images to validate with, ``None`` where they are drawn from ``train``.
+        test: Images to test with.
+
+    Example:
+        >>> Sizes(train=4291, val=None, test=452).trainval
+        4291
+    """
+
+    train: int
+    val: int | None
+    test: int
+
+    @property
+    def trainval(self) -> int:
+        """Images that are not for the test."""
+        return self.train + (self.val or 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What the files of a dataset say, nothing checked yet: images may be missing and captions empty.
+
+    Attributes:
+        source: The file that lists the images.
+        records: All splits, in the order of the file.
+        val_is_drawn: The layout has no validation split of its own: ours was drawn from its training images.
+        crlf_lines: Lines of the layout's text files that ended as on Windows.
+    """
+
+    source: Path
+    records: tuple[CaptionedImage, ...]
+    val_is_drawn: bool = False
+    crlf_lines: int = 0
+
+    def of(self, split: str) -> list[CaptionedImage]:
+        """The images of one split."""
+        return [record for record in self.records if record.split == split]
+
+    @property
+    def is_subset(self) -> bool:
+        """Whether a file named ``SUBSET`` beside the listing, or one folder above, says that a part is meant."""
+        return any((folder / SUBSET).exists() for folder in (self.source.parent, self.source.parent.parent))
+
+
 class CaptionedDataset(Protocol):
     """What a dataset module provides."""
 
@@ -46,6 +100,14 @@ class CaptionedDataset(Protocol):
     LICENCE: str
     SOURCE: str
     SPLITS: tuple[str, ...]
+    SIZES: Sizes
+
+    def listing(self, root: str | Path | None = None) -> Listing:
+        """What the files list, unchecked.
+
+        Raises:
+            DataError: The dataset is absent or not in a known layout.
+        """
 
     def records(self, split: str, root: str | Path | None = None) -> list[CaptionedImage]:
         """The images of a split in a stable order.
@@ -55,7 +117,7 @@ class CaptionedDataset(Protocol):
             root: Folder with one folder per dataset; ``None`` asks the variable ``GEOGLOT_DATA``.
 
         Raises:
-            DataError: The dataset is absent or not in a known layout.
+            DataError: The dataset is absent, not in a known layout, or not whole.
             UsageError: There is no such split.
         """
 
@@ -93,132 +155,75 @@ def check_split(split: str, splits: tuple[str, ...] = SPLITS) -> None:
         raise UsageError(split, cause="is no split", remedy=f"choose one of {', '.join(splits)}")
 
 
-def first_folder(folder: Path, *names: str) -> Path:
-    """The first of the named subfolders that exists, else the first name."""
-    return next((folder / name for name in names if (folder / name).is_dir()), folder / names[0])
-
-
-def read_manifest(folder: Path, split: str) -> list[CaptionedImage] | None:
-    """Records from ``manifest.jsonl`` or ``manifest.jsonl.gz``; ``None`` if the folder has neither.
-
-    Each line is an object with ``image`` (path inside the folder), ``cls`` (scene class), ``split`` and
-    ``captions`` (list of strings). The order of the lines is kept.
-
-    Raises:
-        DataError: A line is damaged, or an image file is missing.
-    """
-    for name in ("manifest.jsonl.gz", "manifest.jsonl"):
-        if (folder / name).is_file():
-            return _manifest_records(folder, folder / name, split)
-    return None
-
-
-def _manifest_records(folder: Path, manifest: Path, split: str) -> list[CaptionedImage]:
-    found = []
-    # Not splitlines: a sentence may hold one of the separators that it also splits at.
-    for number, line in enumerate(_text(manifest).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-            record = CaptionedImage(
-                id=PurePosixPath(entry["image"]).stem,
-                path=_inside(folder, entry["image"]),
-                split=entry["split"],
-                category=entry.get("cls"),
-                captions=_captions(entry["captions"]),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            raise _damaged(f"{manifest}, line {number}", error) from error
-        if record.split == split:
-            found.append(record)
-    return _complete(found, manifest)
-
-
-def read_sentence_json(
-    listing: Path, images: Path, split: str, *, identify: Callable[[str], tuple[str, str | None]] | None = None
+def settled_records(
+    listing: Listing, split: str, *, sizes: Sizes, uncaptioned: frozenset[str] = frozenset()
 ) -> list[CaptionedImage]:
-    """Records from the published JSON: ``{"images": [{"filename", "split", "sentences": [{"raw"}]}]}``.
+    """The images of a split, once nothing is wrong with them.
 
     Args:
-        listing: The JSON file.
-        images: The folder with the image files; a file of the same stem and another suffix is accepted.
+        listing: What the files say.
         split: Which split.
-        identify: From a file's stem to identifier and class; without it the identifier is the stem, and the class
-            is the part before the first underscore, when that is a word.
+        sizes: Published sizes; a copy that holds a part on purpose has a file named ``SUBSET`` in its folder.
+        uncaptioned: Identifiers of images that are published without a sentence; they are left out.
 
     Raises:
-        DataError: The listing is damaged, or an image file is missing.
+        DataError: A split of another size, an image listed twice, a missing image file, an empty caption: the first
+            one met, by name.
     """
-    on_disk = {path.stem: path for path in sorted(images.iterdir())} if images.is_dir() else {}
-    found = []
-    try:
-        for entry in json.loads(_text(listing))["images"]:
-            if entry["split"] != split:
-                continue
-            stem = PurePosixPath(entry["filename"]).stem
-            identifier, category = identify(stem) if identify else (stem, _category_in(stem))
-            found.append(
-                CaptionedImage(
-                    id=identifier,
-                    path=on_disk.get(stem, _inside(images, entry["filename"])),
-                    split=split,
-                    category=category,
-                    captions=_captions([sentence["raw"] for sentence in entry["sentences"]]),
-                )
-            )
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(str(listing), error) from error
-    return _complete(found, listing)
-
-
-def _text(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-        return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
-    except (OSError, EOFError, ValueError) as error:
-        raise _damaged(str(path), error) from error
-
-
-def _captions(values: Any) -> tuple[str, ...]:
-    if not isinstance(values, list) or not values or not all(isinstance(value, str) for value in values):
-        raise ValueError("captions are not a list of strings")
-    return tuple(values)
-
-
-def _inside(folder: Path, name: str) -> Path:
-    """A path below the folder; a listing may not point elsewhere."""
-    relative = PurePosixPath(name)
-    if relative.is_absolute() or ".." in relative.parts:
-        raise ValueError(f"{name} points outside the dataset")
-    return folder / relative
-
-
-def _category_in(stem: str) -> str | None:
-    word, underscore, _ = stem.partition("_")
-    return word.lower() if underscore and word.isalpha() else None
-
-
-def _complete(records: list[CaptionedImage], listing: Path) -> list[CaptionedImage]:
-    """The records, once every image file is seen and every identifier is met once."""
-    remedy = "copy the dataset again, or check which layout it has"
-    present = {folder: set(_names(folder)) for folder in {record.path.parent for record in records}}
-    missing = [record.path for record in records if record.path.name not in present[record.path.parent]]
+    if not listing.is_subset:
+        _check_size(listing, split, sizes)
+    found = [record for record in listing.of(split) if not (record.id in uncaptioned and is_uncaptioned(record))]
+    missing = missing_images(found)
     if missing:
-        cause = f"is absent, and {len(missing) - 1} more of the {len(records)} images in {listing.name}"
-        raise DataError(missing[0], cause=cause, remedy=remedy)
-    seen: set[str] = set()
-    for record in records:
-        if record.id in seen:
-            raise DataError(listing, cause=f"lists {record.id} twice", remedy=remedy)
-        seen.add(record.id)
-    return records
+        cause = f"is absent, and {len(missing) - 1} more of the {len(found)} images in {listing.source.name}"
+        raise DataError(missing[0].path, cause=cause, remedy=_REMEDY)
+    times = Counter(record.id for record in listing.records)
+    for record in found:
+        if times[record.id] > 1:
+            raise DataError(listing.source, cause=f"lists {record.id} twice", remedy=_REMEDY)
+        for number, caption in enumerate(record.captions, start=1):
+            if not caption.strip():
+                cause = f"has an empty caption: number {number} of {len(record.captions)}"
+                raise DataError(f"{listing.source}, image {record.id}", cause=cause, remedy=_REMEDY)
+    return found
+
+
+def is_uncaptioned(record: CaptionedImage) -> bool:
+    """Whether none of the captions holds a character."""
+    return not any(caption.strip() for caption in record.captions)
+
+
+def missing_images(records: Iterable[CaptionedImage]) -> list[CaptionedImage]:
+    """The records whose image file is not there."""
+    records = list(records)
+    present = {folder: set(_names(folder)) for folder in {record.path.parent for record in records}}
+    return [record for record in records if record.path.name not in present[record.path.parent]]
+
+
+def size_faults(listing: Listing, sizes: Sizes) -> dict[str, str]:
+    """By split, what is wrong with the number of images; the splits that are right are left out."""
+    counts = {split: len(listing.of(split)) for split in SPLITS}
+    faults = {}
+    if sizes.val is None or listing.val_is_drawn:
+        found = counts["train"] + counts["val"]
+        if found != sizes.trainval:
+            fault = f"lists {found:,} images for training and validation, not {sizes.trainval:,}"
+            faults = {"train": fault, "val": fault}
+    else:
+        for split, expected in (("train", sizes.train), ("val", sizes.val)):
+            if counts[split] != expected:
+                faults[split] = f"lists {counts[split]:,} {split} images, not {expected:,}"
+    if counts["test"] != sizes.test:
+        faults["test"] = f"lists {counts['test']:,} test images, not {sizes.test:,}"
+    return faults
+
+
+def _check_size(listing: Listing, split: str, sizes: Sizes) -> None:
+    fault = size_faults(listing, sizes).get(split)
+    if fault is not None:
+        remedy = f"copy the dataset again, or, if a part of it is meant, put a file named {SUBSET} into its folder"
+        raise DataError(listing.source, cause=fault, remedy=remedy)
 
 
 def _names(folder: Path) -> Iterable[str]:
     return (path.name for path in folder.iterdir()) if folder.is_dir() else ()
-
-
-def _damaged(subject: str, error: Exception) -> DataError:
-    cause = f"cannot be read ({type(error).__name__}: {error})"
-    return DataError(subject, cause=cause, remedy="copy the dataset again, or check which layout it has")

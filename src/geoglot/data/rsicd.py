@@ -9,23 +9,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from geoglot.core.errors import DataError
-from geoglot.data.captioned import (
-    SPLITS,
-    CaptionedImage,
-    check_split,
-    first_folder,
-    read_manifest,
-    read_sentence_json,
-)
+from geoglot.data.captioned import SPLITS, CaptionedImage, Listing, Sizes, check_split, settled_records
+from geoglot.data.layouts import read_layouts
 from geoglot.data.location import dataset_folder
 
-__all__ = ["LICENCE", "NAME", "SOURCE", "SPLITS", "records"]
+__all__ = ["LICENCE", "NAME", "SIZES", "SOURCE", "SPLITS", "listing", "records"]
 
 NAME = "rsicd"
 LICENCE = "released for research; images from Google Earth, Baidu Map, MapABC and Tianditu; no licence text"
 SOURCE = "https://github.com/201528014227051/RSICD_optimal"
-EXPECTED = "manifest.jsonl.gz with images/, or the published dataset_rsicd.json with RSICD_images/"
+SIZES = Sizes(train=8734, val=1094, test=1093)
+EXPECTED = "manifest.jsonl.gz with images/, or the published dataset_rsicd.json or rsicd_precomp/ with RSICD_images/"
+
+
+def listing(root: str | Path | None = None) -> Listing:
+    """What the files list, unchecked: see :func:`geoglot.data.layouts.read_layouts`.
+
+    Raises:
+        DataError: The dataset is absent or not in a known layout.
+    """
+    folder = dataset_folder(NAME, root, expected=EXPECTED)
+    return read_layouts(
+        folder, name=NAME, listing="dataset_rsicd.json", images=("RSICD_images", "images"), source=SOURCE
+    )
 
 
 def records(split: str, root: str | Path | None = None) -> list[CaptionedImage]:
@@ -36,7 +42,7 @@ def records(split: str, root: str | Path | None = None) -> list[CaptionedImage]:
         root: Folder that holds ``rsicd/``; ``None`` asks the variable ``GEOGLOT_DATA``.
 
     Raises:
-        DataError: The dataset is absent or not in a known layout.
+        DataError: The dataset is absent, not in a known layout, or not whole.
         UsageError: There is no such split.
 
     Example:
@@ -46,11 +52,4 @@ def records(split: str, root: str | Path | None = None) -> list[CaptionedImage]:
  per dataset, with --data-root or the variable GEOGLOT_DATA.
     """
     check_split(split)
-    folder = dataset_folder(NAME, root, expected=EXPECTED)
-    listed = read_manifest(folder, split)
-    if listed is not None:
-        return listed
-    listing = folder / "dataset_rsicd.json"
-    if not listing.is_file():
-        raise DataError(folder, cause="has no known layout", remedy=f"put there {EXPECTED} (from {SOURCE})")
-    return read_sentence_json(listing, first_folder(folder, "RSICD_images", "images"), split)
+    return settled_records(listing(root), split, sizes=SIZES)

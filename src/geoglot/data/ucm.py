@@ -9,23 +9,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from geoglot.core.errors import DataError
-from geoglot.data.captioned import (
-    SPLITS,
-    CaptionedImage,
-    check_split,
-    first_folder,
-    read_manifest,
-    read_sentence_json,
-)
+from geoglot.data.captioned import SPLITS, CaptionedImage, Listing, Sizes, check_split, settled_records
+from geoglot.data.layouts import read_layouts
 from geoglot.data.location import dataset_folder
 
-__all__ = ["LICENCE", "NAME", "SOURCE", "SPLITS", "records"]
+__all__ = ["LICENCE", "NAME", "SIZES", "SOURCE", "SPLITS", "listing", "records"]
 
 NAME = "ucm"
 LICENCE = "USGS imagery, public domain, for research purposes; captions without a licence text"
 SOURCE = "http://weegee.vision.ucmerced.edu/datasets/landuse.html and https://github.com/201528014227051/RSICD_optimal"
-EXPECTED = "manifest.jsonl with images/, or the published dataset.json with imgs/ (1.tif ... 2100.tif)"
+SIZES = Sizes(train=1680, val=210, test=210)
+EXPECTED = "manifest.jsonl with images/, or the published dataset.json or ucm_precomp/ with imgs/ (1.tif ... 2100.tif)"
 
 CATEGORIES = (
     "agricultural",
@@ -53,6 +47,18 @@ CATEGORIES = (
 _IMAGES_PER_CATEGORY = 100
 
 
+def listing(root: str | Path | None = None) -> Listing:
+    """What the files list, unchecked: see :func:`geoglot.data.layouts.read_layouts`.
+
+    Raises:
+        DataError: The dataset is absent or not in a known layout.
+    """
+    folder = dataset_folder(NAME, root, expected=EXPECTED)
+    return read_layouts(
+        folder, name=NAME, listing="dataset.json", images=("imgs", "images"), source=SOURCE, identify=_identify
+    )
+
+
 def records(split: str, root: str | Path | None = None) -> list[CaptionedImage]:
     """The images of a split, in the order of the listing.
 
@@ -64,7 +70,7 @@ def records(split: str, root: str | Path | None = None) -> list[CaptionedImage]:
         root: Folder that holds ``ucm/``; ``None`` asks the variable ``GEOGLOT_DATA``.
 
     Raises:
-        DataError: The dataset is absent or not in a known layout.
+        DataError: The dataset is absent, not in a known layout, or not whole.
         UsageError: There is no such split.
 
     Example:
@@ -73,14 +79,7 @@ def records(split: str, root: str | Path | None = None) -> list[CaptionedImage]:
         geoglot.core.errors.UsageError: validation: is no split. Remedy: choose one of train, val, test.
     """
     check_split(split)
-    folder = dataset_folder(NAME, root, expected=EXPECTED)
-    listed = read_manifest(folder, split)
-    if listed is not None:
-        return listed
-    listing = folder / "dataset.json"
-    if not listing.is_file():
-        raise DataError(folder, cause="has no known layout", remedy=f"put there {EXPECTED} (from {SOURCE})")
-    return read_sentence_json(listing, first_folder(folder, "imgs", "images"), split, identify=_identify)
+    return settled_records(listing(root), split, sizes=SIZES)
 
 
 def _identify(stem: str) -> tuple[str, str | None]:
