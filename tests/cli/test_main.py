@@ -17,6 +17,7 @@ from geoglot.core.errors import GeoglotError, SourceError, UsageError
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     "convert-checkpoint",
+    "data",
     "demo",
     "doctor",
     "evaluate",

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 GROUP = "Models and methods"
-SUMMARY = "Train and compare methods from the same frozen backbone, with the same budget."
+SUMMARY = "Train and compare methods from the same backbone, with the same budget."
 EXAMPLES = """
   geoglot leaderboard --data-root datasets/ --backbone-weights runs/backbone --out results
   geoglot leaderboard --backbone-weights runs/backbone --methods scan,mtfn --datasets ucm --seeds 0 --out results

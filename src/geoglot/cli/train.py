@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 GROUP = "Models and methods"
-SUMMARY = "Train a recipe, or any method on your data; an interrupted run can be resumed."
+SUMMARY = "Train a recipe, or any method on your data; a stopped run can be resumed."
 EXAMPLES = """
   geoglot train compact --data-root datasets/
   geoglot train compact --data-root datasets/ --out runs/compact --resume

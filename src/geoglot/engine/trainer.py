@@ -203,8 +203,8 @@ class Trainer:
             "recipe": asdict(self.recipe),
             "steps": self.step,
             "best_validation_score": self.best,
-            "training_seconds": round(self.seconds, 1),
-            "training_cpu_seconds": round(self.cpu_seconds, 1),
+            "training_seconds": round(self.seconds, 3),
+            "training_cpu_seconds": round(self.cpu_seconds, 3),
             "trained_parameters": count_trained(self.model),
         }
         write_json(self.folder / "summary.json", summary)
