@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 GROUP = "Models and methods"
-SUMMARY = "Check a dataset, find images that are there twice, make captions from boxes and boxes from masks."
+SUMMARY = "Check a dataset, find leaks, turn boxes and masks into captions."
 EXAMPLES = """
   geoglot data check rsicd
   geoglot data leaks --data rsicd,ucm --out results
