@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from fake_datasets import write_fake
 
 from geoglot.cli import main as program
 
@@ -22,14 +21,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from geoglot.engine import checkpoint
     from geoglot.nn.backbone import build_backbone
 
-    spec = importlib.util.spec_from_file_location("fake_datasets_for_bundles", ROOT / "tests/data/fake_datasets.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
     root = tmp_path_factory.mktemp("data")
-    module.write_fake(root, "ucm", per_category=8)
+    write_fake(root, "ucm", per_category=8)
     torch.manual_seed(0)
     checkpoint.save(build_backbone("compact", channels=(8, 12, 16, 24)).state_dict(), root / "backbone.safetensors")
     return root

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_datasets import write_fake
 
 from geoglot.cli import _hashing
 from geoglot.core.errors import DataError, UsageError
-from tests.data.fake_datasets import write_fake
 
 IMAGES = 40
 

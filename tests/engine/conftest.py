@@ -1,13 +1,6 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-# The fakes of the data room are used here too.
-sys.path.insert(0, str(Path(__file__).parent.parent / "data"))
-
 from fake_datasets import write_fake
 from toy_encoder import ToyEncoder
 

@@ -129,10 +129,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A tiny two-tower run, as training leaves it, and a data folder with a fake UC Merced of 40 images."""
     from dataclasses import asdict
 
+    from fake_datasets import write_fake
+
     from geoglot.engine import checkpoint
     from geoglot.engine.recipe import Recipe
     from geoglot.text.tokenizer import Tokenizer
-    from tests.data.fake_datasets import write_fake
 
     root = tmp_path_factory.mktemp("hashing")
     write_fake(root / "data", "ucm", per_category=10)
