@@ -78,3 +78,13 @@ def test_the_decision_uses_the_best_rows_alone(seed: int) -> None:
     query = cloud(SEA, 1, 0.3, seed)[0]
     best = COAST[np.argsort(-(COAST @ query), kind="stable")[:DECIDING_ROWS]]
     assert decide(query, best, NEUTRAL) == pytest.approx(decide(query, COAST, NEUTRAL), abs=1e-6)
+
+
+def test_the_same_picture_is_likely_though_it_stands_alone() -> None:
+    # one copy of the example (cosine 1) among unlike pictures: the mean of the best ten is far below the threshold
+    hits = np.concatenate([SEA[None], LAND[:9]])
+    ask = {"neutral": None, "thresholds": THRESHOLDS}
+    assert bands(SEA, hits, hits, LAND, **ask)[0] is Band.LIKELY
+    nearly = unit(SEA + 0.3 * TOWN)  # cosine 1 / sqrt(1.09) = 0.958: alike, not the same
+    assert bands(SEA, np.concatenate([nearly, LAND[:9]]), hits, LAND, **ask)[0] is not Band.LIKELY
+    assert bands(SEA, hits, hits, LAND, neutral=NEUTRAL, thresholds=THRESHOLDS)[0] is not Band.LIKELY  # words

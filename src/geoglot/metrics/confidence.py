@@ -32,6 +32,8 @@ BEST_OTHERS: Final = 0.99
 """Quantile of the other captions' scores that a row must lead; the very best one is noise."""
 STANDS_OUT: Final = 2.0
 """Standard deviations above the background's mean that a hit needs to be more than background."""
+SAME_PICTURE: Final = 0.98
+"""Cosine with an example picture from which a hit is taken for the same picture, and needs no others beside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,8 @@ def bands(
     """The band of every hit.
 
     A hit is likely when the archive holds the thing (the decision over ``best``) and the hit itself has the evidence;
-    so an archive full of the thing has many likely hits. Short of that, a hit is background when it has little
+    so an archive full of the thing has many likely hits. A hit that all but equals an example picture is likely by
+    itself. Short of that, a hit is background when it has little
     evidence or does not stand out from the query's background scores, and uncertain otherwise.
 
     Args:
@@ -130,7 +133,13 @@ def bands(
     values = evidence(query, hits, neutral)
     floor = _floor(background @ query) if len(background) > 4 * DECIDING_ROWS else -np.inf
     stands_out: Sequence[bool] = (hits @ query > floor).tolist()
-    return [_band(float(value), there, out, thresholds) for value, out in zip(values.tolist(), stands_out, strict=True)]
+    judged = [
+        _band(float(value), there, out, thresholds) for value, out in zip(values.tolist(), stands_out, strict=True)
+    ]
+    if neutral is None:
+        same: Sequence[bool] = (hits @ query >= SAME_PICTURE).tolist()
+        return [Band.LIKELY if equal else band for equal, band in zip(same, judged, strict=True)]
+    return judged
 
 
 def _floor(scores: NDArray[np.float32]) -> float:
