@@ -73,7 +73,7 @@ def evaluate_runs(runs: Sequence[Path]) -> dict[str, Any]:
     """
     if not runs:
         raise UsageError("runs", cause="are none", remedy="give the folder of at least one run")
-    found = sorted((_run_record(run) for run in runs), key=lambda record: [str(record[name]) for name in SETTINGS])
+    found = sorted((_run_record(run) for run in runs), key=lambda record: [record[name] for name in SETTINGS])
     first = found[0]
     for record in found:
         for name in ("method", "dataset", "split", "features"):

@@ -20,8 +20,8 @@ Deviations   1. ``variant="paper"`` uses the augmented caption; ``"released"`` r
              3. A false pair joins an image with the caption of a random pair of another class in the batch; an image
                 whose batch has no other class takes no part.
              4. B is taken from the soft codes met during the epoch before, not from a second pass.
-Reproduces   results/hashing/chnr-ucm.json, results/hashing/chnr-rsicd.json
-Provenance   Written from the paper and measurements of the published code's behaviour; no third-party code.
+Reproduces   results/hashing/chnr-ucm.json
+Provenance   Written from notes on the paper and on what the released code does; no third-party code.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ Deviations   1. ``variant="paper"`` uses the augmented caption and asks images t
              4. Bits are balanced within a sample, not over a batch, as written.
              5. Both sides pass the judge in one batch: apart, its batch normalisation would take each side's mean away,
                 and with it most of what tells them apart.
-Reproduces   results/hashing/duch-ucm.json, results/hashing/duch-rsicd.json
-Provenance   Written from the paper and measurements of the published code's behaviour; no third-party code.
+Reproduces   results/hashing/duch-ucm.json, duch-rsicd.json and duch-rsicd-held-out.json
+Provenance   Written from notes on the paper and on what the released code does; no third-party code.
 """
 
 from __future__ import annotations
