@@ -178,19 +178,20 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 def test_interrupt_leaves_with_130_and_says_that_nothing_is_lost() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     script = (
-        "import sys, time, geoglot.cli.main as m, geoglot.cli.models as c\n"
+        "import signal, sys, time, geoglot.cli.main as m, geoglot.cli.models as c\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background shell starts tests deaf to it
         "def run(options):\n"
         "    print('ready', flush=True); time.sleep(60)\n"
         "c.run = run\n"
         "sys.exit(m.main(['models']))"
     )
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=30)
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "nothing already done is lost" in told
     assert "Traceback" not in told
