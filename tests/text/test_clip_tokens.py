@@ -133,6 +133,12 @@ def test_multilingual_ids_change_places(tmp_path: Path) -> None:
     again = load_tokenizer(tmp_path / "tokenizer.json", max_length=5)
     assert isinstance(again, MultilingualTokenizer)
     assert again.encode(["a b"]).tolist() == [[1, 4, 5, 2]]
+    same = MultilingualTokenizer.load(tmp_path / "tokenizer.json", max_length=5)
+    assert same.encode(["a b"]).tolist() == [[1, 4, 5, 2]]
+    with pytest.raises(BundleError, match="is not CLIP's tokenizer"):
+        ClipTokenizer.load(tmp_path / "tokenizer.json")
+    with pytest.raises(BundleError, match="into the run's folder"):
+        MultilingualTokenizer.train(["a"])
 
 
 def test_cleaning_leaves_arabic_alone() -> None:

@@ -95,7 +95,8 @@ class Recipe:
         language_sampling: Draw a language for every ``sample``, or one for the whole ``batch``.
         english_share: Probability that the first caption of an image is drawn in English, else in another language;
             ``None`` draws all languages alike.
-        tokenizer: ``subword`` (learnt from the training captions), ``words`` or ``clip``.
+        tokenizer: ``subword`` (learnt from the training captions), ``words``, ``clip``, or ``multilingual``
+            (XLM-R's, from its file).
         token_dropout: Probability with which a sub-word merge is skipped.
         smallest_area: Smallest share of a picture that a random crop keeps.
         backbone: What makes stage maps from pixels for methods that start from them (``compact``, ``resnet18``,
@@ -126,7 +127,7 @@ class Recipe:
     captions_per_image: int = 1
     language_sampling: Literal["sample", "batch"] = "sample"
     english_share: float | None = None
-    tokenizer: Literal["subword", "words", "clip"] = "subword"
+    tokenizer: Literal["subword", "words", "clip", "multilingual"] = "subword"
     token_dropout: float = 0.1
     smallest_area: float = 0.4
     backbone: str | None = None

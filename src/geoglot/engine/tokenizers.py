@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from geoglot.core import registry
 from geoglot.core.errors import UsageError
 
-KINDS = ("subword", "words", "clip")
+KINDS = ("subword", "words", "clip", "multilingual")
 FILE = "tokenizer.json"
-_CLASSES = {"words": ("words", "WordTokenizer"), "clip": ("clip_tokens", "ClipTokenizer")}
+_CLASSES = {
+    "words": ("words", "WordTokenizer"),
+    "clip": ("clip_tokens", "ClipTokenizer"),
+    "multilingual": ("clip_tokens", "MultilingualTokenizer"),
+}
 
 
 class AnyTokenizer(Protocol):

@@ -42,7 +42,11 @@ FILES_OF_KIND: Final = {
     "scorer": (IMAGE, TEXT, SIMILARITY, TOKENIZER),
 }
 BATCH: Final = 32
-_TOKENIZERS: Final = {"words": ("words", "WordTokenizer"), "clip": ("clip_tokens", "ClipTokenizer")}
+_TOKENIZERS: Final = {
+    "words": ("words", "WordTokenizer"),
+    "clip": ("clip_tokens", "ClipTokenizer"),
+    "multilingual": ("clip_tokens", "MultilingualTokenizer"),
+}
 
 
 class AnyTokenizer(Protocol):

@@ -180,6 +180,28 @@ class MultilingualTokenizer:
         self.backend.encode_special_tokens = True
         self.unknown: int = backend.token_to_id("<unk>")
 
+    @classmethod
+    def train(cls, sentences: Iterable[str], *, max_length: int = 77) -> MultilingualTokenizer:
+        """Nothing is learnt: the weights know XLM-R's pieces and no others, and its file comes from the user.
+
+        Raises:
+            BundleError: Always; it says where the file goes.
+        """
+        remedy = "put the tokenizer.json that came with the model into the run's folder, then train with --resume"
+        raise BundleError("tokenizer.json", cause="is XLM-R's own and is not shipped here", remedy=remedy)
+
+    @classmethod
+    def load(cls, path: Path, *, max_length: int = 77) -> MultilingualTokenizer:
+        """Read XLM-R's file, or what :meth:`save` wrote.
+
+        Raises:
+            BundleError: The file is missing or is not such a tokenizer.
+        """
+        found = load_tokenizer(path, max_length=max_length)
+        if not isinstance(found, cls):
+            raise BundleError(path, cause="is not XLM-R's tokenizer", remedy="give the file that came with the model")
+        return found
+
     @property
     def size(self) -> int:
         """Number of token ids."""
