@@ -16,7 +16,7 @@ RECIPE = Recipe(
     optimiser=Optimiser(learning_rate=8e-4),
     average=0.997,
     sides=(SideStep(start=0.0, side=112), SideStep(start=0.75, side=128)),
-    validation_side=128,
+    validation_side=144,
     captions_per_image=2,
     english_share=0.75,
     seed=1,
