@@ -19,8 +19,8 @@ from geoglot.engine import checkpoint, export
 from geoglot.engine.bundling import default_name, export_run, whole_folder, write_towers
 from geoglot.engine.composition import Composed
 from geoglot.engine.export_scorer import write_scorer_bundle, write_scorer_networks
-from geoglot.engine.hashing import HashingRecipe, load_hasher, train_hasher
-from geoglot.engine.hashing_features import ImageFeature, run_features
+from geoglot.engine.hashing.features import ImageFeature, run_features
+from geoglot.engine.hashing.training import HashingRecipe, load_hasher, train_hasher
 from geoglot.engine.trained import load_trained
 from geoglot.methods.retrieval import compact
 from geoglot.models.bundle import IMAGE, SIMILARITY, TEXT, TOKENIZER, load_bundle, open_network

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from geoglot.core.errors import DataError, UsageError
-from geoglot.engine.hashing import HashingRecipe, build_hasher
-from geoglot.engine.hashing_data import Standardisation
-from geoglot.engine.hashing_export import HashedTowers
-from geoglot.engine.hashing_features import ImageFeature, blurred, centre_crop, published_views, turned
+from geoglot.engine.hashing.data import Standardisation
+from geoglot.engine.hashing.export import HashedTowers
+from geoglot.engine.hashing.features import ImageFeature, blurred, centre_crop, published_views, turned
+from geoglot.engine.hashing.training import HashingRecipe, build_hasher
 from geoglot.methods.retrieval import compact
 
 
@@ -151,8 +151,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_from_pixels_and_captions_to_codes_and_back(base: tuple[Path, Path], tmp_path: Path) -> None:
     """Codes of the joined model on pixels and tokens are those that training saved for the same images and texts."""
-    from geoglot.engine.hashing_export import load_hashed_towers
-    from geoglot.engine.hashing_launch import dataset_features, train_hashing
+    from geoglot.engine.hashing.export import load_hashed_towers
+    from geoglot.engine.hashing.launch import dataset_features, train_hashing
     from geoglot.metrics.hashing import pack_codes
 
     run, data = base
@@ -172,7 +172,7 @@ def test_from_pixels_and_captions_to_codes_and_back(base: tuple[Path, Path], tmp
     model, towers = load_hashed_towers(hashed, run)
     assert towers.recipe.method == "compact"
     from geoglot.data.captioned import load_dataset
-    from geoglot.engine.hashing_data import published_split
+    from geoglot.engine.hashing.data import published_split
 
     source = load_dataset("ucm")
     records = [record for split in source.SPLITS for record in source.records(split, data)]

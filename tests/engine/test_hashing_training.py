@@ -12,17 +12,7 @@ import pytest
 import torch
 
 from geoglot.core.errors import DataError, UsageError
-from geoglot.engine.hashing import (
-    HashingRecipe,
-    HashTrainer,
-    batches,
-    encode,
-    load_hasher,
-    prepare,
-    rate_at,
-    train_hasher,
-)
-from geoglot.engine.hashing_data import (
+from geoglot.engine.hashing.data import (
     FeatureSet,
     HashingSplit,
     held_out_split,
@@ -32,9 +22,19 @@ from geoglot.engine.hashing_data import (
     standardisation,
     training_pairs,
 )
-from geoglot.engine.hashing_evaluation import evaluate_runs, leak, write_hashing_result
-from geoglot.engine.hashing_launch import hashing_recipe
-from geoglot.engine.hashing_tables import hashing_rows
+from geoglot.engine.hashing.evaluation import evaluate_runs, leak, write_hashing_result
+from geoglot.engine.hashing.launch import hashing_recipe
+from geoglot.engine.hashing.tables import hashing_rows
+from geoglot.engine.hashing.training import (
+    HashingRecipe,
+    HashTrainer,
+    batches,
+    encode,
+    load_hasher,
+    prepare,
+    rate_at,
+    train_hasher,
+)
 
 CLASSES = 4
 IMAGES = 80

@@ -51,7 +51,7 @@ def train(options: argparse.Namespace, settings: Mapping[str, Any]) -> int:
     remedy = "give --features RUN, or --image-features and --text-features"
     require(one_way and (None in own) == (own == (None, None)), "features", cause="are not given once", remedy=remedy)
     with needs_torch():
-        from geoglot.engine.hashing_launch import dataset_features, own_features, train_hashing
+        from geoglot.engine.hashing.launch import dataset_features, own_features, train_hashing
 
     if options.features is not None:
         features = dataset_features(
@@ -90,8 +90,8 @@ def evaluate(runs: Sequence[Path], options: argparse.Namespace) -> int:
 
     require(bool(runs), "--run", cause="is missing", remedy="give the folder of a hashing run")
     with needs_torch():
-        from geoglot.engine.hashing_launch import evaluate_hashing
-        from geoglot.engine.hashing_tables import hashing_rows
+        from geoglot.engine.hashing.launch import evaluate_hashing
+        from geoglot.engine.hashing.tables import hashing_rows
 
     record, path = evaluate_hashing(runs, options.out)
     if choose_format(options.format, None, terminal=sys.stdout.isatty()) == "jsonl":

@@ -20,8 +20,8 @@ from geoglot.core.runs import environment
 from geoglot.data.category_phrases import CATEGORY_PHRASES
 from geoglot.engine import export
 from geoglot.engine.calibration import calibrate
-from geoglot.engine.export_hasher import is_hashing_run, load_hashed_towers
 from geoglot.engine.export_scorer import write_scorer_bundle
+from geoglot.engine.hashing.bundle import is_hashing_run, load_hashed_towers
 from geoglot.engine.pairs import Example, load_pictures
 from geoglot.engine.recipe import Recipe
 from geoglot.engine.retrieval_data import CAPTIONS_PER_IMAGE, examples, training_examples

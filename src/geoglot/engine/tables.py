@@ -13,7 +13,7 @@ from typing import Any
 from geoglot.core.errors import DataError
 from geoglot.core.runs import whole_file
 from geoglot.data.published import published
-from geoglot.engine.hashing_tables import hashing_rows
+from geoglot.engine.hashing.tables import hashing_rows
 from geoglot.metrics.ranking import CUTOFFS
 
 LANGUAGES = ("en", "ar", "fr", "it")

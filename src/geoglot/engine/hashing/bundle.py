@@ -9,9 +9,9 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from geoglot.core.errors import DataError, UsageError
-from geoglot.engine.hashing import HashingRecipe, load_hasher
-from geoglot.engine.hashing_data import Standardisation
-from geoglot.engine.hashing_features import ImageFeature
+from geoglot.engine.hashing.data import Standardisation
+from geoglot.engine.hashing.features import ImageFeature
+from geoglot.engine.hashing.training import HashingRecipe, load_hasher
 from geoglot.engine.trained import TrainedRun, load_trained
 from geoglot.nn.hasher import Hasher
 

@@ -18,7 +18,7 @@ from geoglot.core.errors import DataError, UsageError
 from geoglot.data.captioned import CaptionedImage, load_dataset
 from geoglot.data.translations import Translations, load_translations
 from geoglot.engine.composition import Composed, is_two_tower
-from geoglot.engine.hashing_data import CAPTIONS_PER_IMAGE, FeatureSet
+from geoglot.engine.hashing.data import CAPTIONS_PER_IMAGE, FeatureSet
 from geoglot.engine.retrieval_data import embed_texts
 from geoglot.engine.trained import load_trained
 

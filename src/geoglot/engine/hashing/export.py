@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from geoglot.core.errors import DataError
 from geoglot.engine.composition import CHECKPOINT, two_tower
-from geoglot.engine.hashing import load_hasher
-from geoglot.engine.hashing_data import Standardisation
-from geoglot.engine.hashing_features import ImageFeature
+from geoglot.engine.hashing.data import Standardisation
+from geoglot.engine.hashing.features import ImageFeature
+from geoglot.engine.hashing.training import load_hasher
 from geoglot.engine.trained import TrainedRun, load_trained
 from geoglot.nn.hasher import Hasher
 from geoglot.nn.hashing import signs

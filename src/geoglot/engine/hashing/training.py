@@ -23,7 +23,7 @@ from geoglot.core import registry
 from geoglot.core.errors import DataError, UsageError
 from geoglot.core.runs import environment, whole_file, write_json
 from geoglot.engine import checkpoint
-from geoglot.engine.hashing_data import (
+from geoglot.engine.hashing.data import (
     FeatureSet,
     HashingSplit,
     Scale,

@@ -15,10 +15,10 @@ import numpy as np
 from geoglot.core import registry
 from geoglot.core.errors import DataError, UsageError
 from geoglot.data.captioned import load_dataset
-from geoglot.engine.hashing import PACKAGE, HashingRecipe, train_hasher
-from geoglot.engine.hashing_data import CAPTIONS_PER_IMAGE, FeatureSet, Floats, load_features
-from geoglot.engine.hashing_evaluation import evaluate_runs, write_hashing_result
-from geoglot.engine.hashing_features import run_features
+from geoglot.engine.hashing.data import CAPTIONS_PER_IMAGE, FeatureSet, Floats, load_features
+from geoglot.engine.hashing.evaluation import evaluate_runs, write_hashing_result
+from geoglot.engine.hashing.features import run_features
+from geoglot.engine.hashing.training import PACKAGE, HashingRecipe, train_hasher
 
 
 def hashing_recipe(method: str, dataset: str, changes: Mapping[str, Any]) -> HashingRecipe:
