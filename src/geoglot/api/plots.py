@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from geoglot.api.printable import printable
+from geoglot.api.printable import in_html, printable
 from geoglot.core.errors import UsageError
 
 STYLES = 8
@@ -116,15 +116,15 @@ def line_plot(
     ]
     parts.append(
         f'<text class="axis" text-anchor="middle" x="{(_LEFT + _WIDE - _RIGHT) / 2:.1f}" y="{_HIGH - 6:.1f}">'
-        f"{_safe(across)}</text>"
+        f"{in_html(across)}</text>"
         f'<text class="axis" text-anchor="middle" transform="translate(13 {(_TOP + _HIGH - _BOTTOM) / 2:.1f}) '
-        f'rotate(-90)">{_safe(upward)}</text>'
+        f'rotate(-90)">{in_html(upward)}</text>'
     )
     for line in lines:
         points = [(at_x(x), at_y(y)) for x, y in zip(line.x, line.y, strict=True)]
         broken = " dashed" if line.dashed else ""
         joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(f'<g class="s{line.style % STYLES}"><title>{_safe(line.name)}</title>')
+        parts.append(f'<g class="s{line.style % STYLES}"><title>{in_html(line.name)}</title>')
         parts += [
             f'<path class="spread" d="M{at_x(x):.1f} {at_y(y - d):.1f}V{at_y(y + d):.1f}"/>'
             for x, y, d in zip(line.x, line.y, line.spread, strict=False)
@@ -169,7 +169,7 @@ def bar_plot(
     ]
     middle = left + wide / 2
     parts.append(
-        f'<text class="axis" text-anchor="middle" x="{middle:.1f}" y="{bottom + 36:.1f}">{_safe(across)}</text>'
+        f'<text class="axis" text-anchor="middle" x="{middle:.1f}" y="{bottom + 36:.1f}">{in_html(across)}</text>'
     )
     for row, name in enumerate(categories):
         y = _TOP + row * group + gap / 2
@@ -182,7 +182,7 @@ def bar_plot(
                 continue
             end = left + wide * min(max(value, 0.0), top) / top
             parts.append(
-                f'<g class="s{bars.style % STYLES}"><title>{_safe(bars.name)}, {_safe(name)}: {value:.1f}</title>'
+                f'<g class="s{bars.style % STYLES}"><title>{in_html(bars.name)}, {in_html(name)}: {value:.1f}</title>'
                 f'<rect class="fill" x="{left:.1f}" y="{edge:.1f}" width="{end - left:.1f}" height="{height - 2:.1f}"/>'
                 f"{mark(bars.style, end, edge + height / 2 - 1, size=0.8) if len(series) > 1 else ''}</g>"
                 f'<text class="tick" x="{end + 8:.1f}" y="{edge + height / 2 + 2.8:.1f}">{value:.1f}</text>'
@@ -224,16 +224,16 @@ def matrix_plot(
             dark = " over" if value >= 55 else ""
             shade = min(max(value / 100, 0.0), 1.0) ** 0.6
             parts.append(
-                f"<g><title>{_safe(name)} to {_safe(names[column])}: {value:.2f}</title>"
+                f"<g><title>{in_html(name)} to {in_html(names[column])}: {value:.2f}</title>"
                 f'<rect class="cell" x="{x:.1f}" y="{y:.1f}" width="{cell - 1:.1f}" height="{cell - 1:.1f}" '
                 f'style="fill-opacity:{shade:.3f}"/>'
                 f'<text class="value{dark}" text-anchor="middle" x="{x + cell / 2 - 0.5:.1f}" '
                 f'y="{y + cell / 2 + 3.2:.1f}">{_cell_number(value)}</text></g>'
             )
     parts.append(
-        f'<text class="axis" text-anchor="middle" x="{left + side / 2:.1f}" y="13">{_safe(across)}</text>'
+        f'<text class="axis" text-anchor="middle" x="{left + side / 2:.1f}" y="13">{in_html(across)}</text>'
         f'<text class="axis" text-anchor="middle" transform="translate(12 {top + side / 2:.1f}) rotate(-90)">'
-        f"{_safe(down)}</text>"
+        f"{in_html(down)}</text>"
     )
     return _svg(identity, title, left + side + slope * 0.75, top + side + 6, "".join(parts), kind="plot matrix")
 
@@ -242,7 +242,7 @@ def legend(entries: Sequence[tuple[str, int, bool]]) -> str:
     """What a line or a bar stands for: name, style, whether the line is broken."""
     rows = "".join(
         f'<li><svg class="key" viewBox="0 0 34 14" aria-hidden="true"><g class="s{style % STYLES}">'
-        f'<path class="line{" dashed" if dashed else ""}" d="M1 7H33"/>{mark(style, 17, 7)}</g></svg>{_safe(name)}</li>'
+        f'<path class="line{" dashed" if dashed else ""}" d="M1 7H33"/>{mark(style, 17, 7)}</g></svg>{in_html(name)}</li>'
         for name, style, dashed in entries
     )
     return f'<ul class="legend">{rows}</ul>'
@@ -343,12 +343,8 @@ def _short(name: str) -> str:
     return escape(shown if len(shown) <= _LONGEST_NAME else shown[: _LONGEST_NAME - 1] + "…")
 
 
-def _safe(text: str) -> str:
-    return escape(printable(text), quote=True)
-
-
 def _svg(identity: str, title: str, wide: float, high: float, inside: str, *, kind: str = "plot") -> str:
     return (
         f'<svg class="{kind}" role="img" aria-labelledby="{identity}-title" viewBox="0 0 {wide:.0f} {high:.0f}">'
-        f'<title id="{identity}-title">{_safe(title)}</title>{inside}</svg>'
+        f'<title id="{identity}-title">{in_html(title)}</title>{inside}</svg>'
     )
