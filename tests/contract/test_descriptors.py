@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import inspect
+from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,14 +21,36 @@ PACKAGE = "geoglot.methods.descriptors"
 HEADINGS = ("Paper", "Input", "Output", "Equations", "Deviations", "Reproduces", "Provenance")
 
 
+@dataclass(frozen=True)
+class Case:
+    """A file and one of its small configurations."""
+
+    module: ModuleType
+    changes: dict[str, Any]
+
+    def new(self) -> Descriptor:
+        model: Descriptor = self.module.Model(self.module.Config(**{**self.module.SMALL, **self.changes}))
+        return model
+
+
+def cases() -> list[Any]:
+    found = []
+    for name in registry.names(PACKAGE):
+        module = registry.load(PACKAGE, name)
+        for variant, changes in getattr(module, "SMALL_VARIANTS", {"": {}}).items():
+            found.append(pytest.param(Case(module, changes), id=f"{name} {variant}".strip()))
+    return found
+
+
+@pytest.fixture(params=cases())
+def case(request: pytest.FixtureRequest) -> Case:
+    found: Case = request.param
+    return found
+
+
 @pytest.fixture(params=registry.names(PACKAGE))
 def method(request: pytest.FixtureRequest) -> ModuleType:
     return registry.load(PACKAGE, request.param)
-
-
-def new(method: ModuleType) -> Descriptor:
-    model: Descriptor = method.Model(method.Config(**method.SMALL))
-    return model
 
 
 def pictures(seed: int, count: int = 6) -> list[NDArray[np.uint8]]:
@@ -45,8 +69,8 @@ def pictures(seed: int, count: int = 6) -> list[NDArray[np.uint8]]:
 
 
 @pytest.fixture
-def model(method: ModuleType) -> Descriptor:
-    found = new(method)
+def model(case: Case) -> Descriptor:
+    found = case.new()
     found.fit(pictures(0, 12))
     return found
 
@@ -95,8 +119,8 @@ def test_views_are_taken_as_their_copies(model: Descriptor) -> None:
     np.testing.assert_array_equal(model.describe(turned), model.describe([turn.copy() for turn in turned]))
 
 
-def test_the_same_fit_gives_the_same_rows(method: ModuleType, model: Descriptor) -> None:
-    again = new(method)
+def test_the_same_fit_gives_the_same_rows(case: Case, model: Descriptor) -> None:
+    again = case.new()
     again.fit(pictures(0, 12))
     np.testing.assert_array_equal(again.describe(pictures(1)), model.describe(pictures(1)))
 
@@ -109,7 +133,7 @@ def test_a_row_depends_on_its_own_picture_alone(model: Descriptor) -> None:
     np.testing.assert_allclose(model.describe(given[::-1]), together[::-1], rtol=1e-4, atol=1e-5)
 
 
-def test_fit_looks_at_nothing_but_its_pictures(method: ModuleType, model: Descriptor) -> None:
+def test_fit_looks_at_nothing_but_its_pictures(case: Case, model: Descriptor) -> None:
     before = {name: array.copy() for name, array in model.state().items()}
     given = pictures(2)
     kept = [picture.copy() for picture in given]
@@ -118,26 +142,26 @@ def test_fit_looks_at_nothing_but_its_pictures(method: ModuleType, model: Descri
     for name, array in model.state().items():
         np.testing.assert_array_equal(array, before[name])
     # A second fit forgets the first.
-    other = new(method)
+    other = case.new()
     other.fit(pictures(2, 12))
     model.fit(pictures(2, 12))
     for name, array in model.state().items():
         np.testing.assert_array_equal(array, other.state()[name])
 
 
-def test_state_goes_to_another_descriptor(method: ModuleType, model: Descriptor) -> None:
+def test_state_goes_to_another_descriptor(case: Case, model: Descriptor) -> None:
     state = model.state()
     assert all(isinstance(array, np.ndarray) and array.dtype != object for array in state.values())
-    other = new(method)
+    other = case.new()
     other.load(state)
     np.testing.assert_array_equal(other.describe(pictures(1)), model.describe(pictures(1)))
     with pytest.raises(DataError, match="stranger"):
-        new(method).load({**state, "stranger": np.zeros(3, np.float32)})
+        case.new().load({**state, "stranger": np.zeros(3, np.float32)})
     for name in state:
         with pytest.raises(DataError, match=name):
-            new(method).load({other: array for other, array in state.items() if other != name})
+            case.new().load({other: array for other, array in state.items() if other != name})
         with pytest.raises(DataError, match=name):
-            new(method).load({**state, name: np.zeros((1, 1, 1, 1), np.float32)})
+            case.new().load({**state, name: np.zeros((1, 1, 1, 1), np.float32)})
 
 
 @pytest.mark.parametrize(
