@@ -31,6 +31,7 @@ COMMANDS = [
     "neighbours",
     "project",
     "remove",
+    "report",
     "search",
     "train",
     "verify",

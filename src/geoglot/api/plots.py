@@ -156,7 +156,7 @@ def bar_plot(
         True
     """
     _check_finite(title, [float(value) for bars in series for value in bars.values if value is not None] or [math.nan])
-    height, gap = (13.0, 7.0) if len(series) == 1 else (9.0, 8.0)
+    height, gap = (13.0, 7.0) if len(series) == 1 else (12.0, 9.0)
     left = 16 + _LETTER * max(min(len(name), _LONGEST_NAME) for name in categories)
     wide = _WIDE - left - 44
     group = height * len(series) + gap
@@ -221,7 +221,7 @@ def matrix_plot(
         )
         for column, value in enumerate(values[row]):
             x, y = left + column * cell, top + row * cell
-            dark = " over" if value >= 55 else ""
+            dark = " over" if value >= 65 else ""
             shade = min(max(value / 100, 0.0), 1.0) ** 0.6
             parts.append(
                 f"<g><title>{in_html(name)} to {in_html(names[column])}: {value:.2f}</title>"
@@ -240,12 +240,12 @@ def matrix_plot(
 
 def legend(entries: Sequence[tuple[str, int, bool]]) -> str:
     """What a line or a bar stands for: name, style, whether the line is broken."""
-    rows = "".join(
-        f'<li><svg class="key" viewBox="0 0 34 14" aria-hidden="true"><g class="s{style % STYLES}">'
-        f'<path class="line{" dashed" if dashed else ""}" d="M1 7H33"/>{mark(style, 17, 7)}</g></svg>{in_html(name)}</li>'
-        for name, style, dashed in entries
-    )
-    return f'<ul class="legend">{rows}</ul>'
+    rows = []
+    for name, style, dashed in entries:
+        line = f'<path class="line{" dashed" if dashed else ""}" d="M1 7H33"/>'
+        key = f'<g class="s{style % STYLES}">{line}{mark(style, 17, 7)}</g>'
+        rows.append(f'<li><svg class="key" viewBox="0 0 34 14" aria-hidden="true">{key}</svg>{in_html(name)}</li>')
+    return f'<ul class="legend">{"".join(rows)}</ul>'
 
 
 def mark(style: int, x: float, y: float, *, size: float = 1.0) -> str:

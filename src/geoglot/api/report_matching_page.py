@@ -107,53 +107,61 @@ def numbers_section(report: MatchingReport) -> str:
     """All measures of all runs, one table per reading."""
     parts = []
     for gallery, words in READINGS.items():
-        rows, searched, best = [], [], []
-        for style, run in enumerate(report.runs):
-            found = run.measured.get(gallery)
-            if found is None:
-                continue
-            best = _perfect(found)
-            searched.append(f"{found.gallery:,}")
-            rows.append([named(run.name, style), *_cells(found), _queries(found)])
-        if not rows:
+        measured = [(run, run.measured[gallery]) for run in report.runs if gallery in run.measured]
+        if not measured:
             parts.append(none(f"{words}: no two of them share a class, so nothing can be found."))
             continue
-        cutoffs = list(next(run.measured[gallery] for run in report.runs if gallery in run.measured).precision)
-        head = ["run", "mAP %", "ANMRR", "ANMRR (MPEG-7)", *(f"P@{k} %" for k in cutoffs), "queries"]
-        rows.append(["a perfect ranking", "100.00", "0.0000", "0.0000", *best, ""])
-        parts.append(table(head, rows, caption=f"{words} ({', '.join(dict.fromkeys(searched))})", own=0))
+        rows = [[named(report, run), *_cells(found), _queries(found)] for run, found in measured]
+        first, found = measured[0]
+        head = ["run", "mAP %", "ANMRR", "ANMRR (MPEG-7)", *(f"P@{k} %" for k in found.precision), "queries"]
+        best = "a perfect ranking" if len(report.runs) == 1 else f"a perfect ranking, as in {first.name}"
+        rows.append([in_html(best), "100.00", "0.0000", "0.0000", *_perfect(found), ""])
+        searched = ", ".join(dict.fromkeys(f"{one.gallery:,}" for _, one in measured))
+        parts.append(table(head, rows, caption=f"{words} ({searched})", own=0))
     told = (
         "mAP: mean over the queries of the average precision of the whole ranking. ANMRR: average normalised modified "
         "retrieval rank, 0 at best and 1 at worst, with K = 2 G as in the publication, and with K = min(4 G, 2 max G) "
         "as in MPEG-7, where G is the number of images that a query should find. P@k divides by k even where fewer "
         "than k images are there to be found."
     )
-    return "".join(parts) + soft(told)
+    others = len(report.runs) - len(report.compared)
+    plots = f" Plots show the first run of each setting, four at most; {others:,} runs are in tables only."
+    return "".join(parts) + soft(told + (plots if others else ""))
 
 
 def runs_section(report: MatchingReport) -> str:
-    """What each run was asked for, and the machine it ran on."""
+    """What each run was asked for, and the machine it ran on; of further runs what differs from the first."""
+    first = _described(report.runs[0])
     parts = []
-    for style, run in enumerate(report.runs):
-        recipe, machine = run.recipe, run.machine
-        descriptor = recipe.get("descriptor")
-        rows = {
-            "method": recipe.get("method"),
-            "settings": pairs(recipe.get("config") or {}) or "as the method has them",
-            "features": f"descriptor {descriptor}" if descriptor else "the method's own encoder",
-            "compared by": recipe.get("metric"),
-            "data": f"{run.dataset}, {recipe.get('side', 'unknown')} px",
-            "split": pairs({name: recipe.get(name) for name in ("share", "fold")}),
-            "seed": f"{recipe.get('seed')} (of the split {recipe.get('split_seed')})",
-            "stages": "; ".join(map(_stage, recipe.get("stages") or ())) or "none: nothing was trained",
-            "started from": recipe.get("initial") or "random weights",
-            "machine": _machine(machine),
-            "software": pairs({"geoglot": machine.get("geoglot"), **(machine.get("versions") or {})}),
-            "commit": machine.get("commit"),
-        }
-        cells = [[in_html(name), in_html("unknown" if value in (None, "") else value)] for name, value in rows.items()]
-        parts.append(f"<h3>{named(run.name, style)}</h3>{table((), cells, texts=(1,))}")
-    return "".join(parts)
+    for run in report.runs:
+        rows = _described(run)
+        if run is not report.runs[0]:
+            rows = {name: value for name, value in rows.items() if value != first[name]}
+        cells = [[in_html(name), in_html(value)] for name, value in rows.items()]
+        inside = table((), cells, texts=(1,)) if cells else soft("The same in everything.")
+        parts.append(f"<h3>{named(report, run)}</h3>{inside}")
+    told = f"Of all but {report.runs[0].name} only what differs from it." if len(report.runs) > 1 else ""
+    return (soft(told) if told else "") + "".join(parts)
+
+
+def _described(run: MatchingRun) -> dict[str, str]:
+    recipe, machine = run.recipe, run.machine
+    descriptor = recipe.get("descriptor")
+    rows = {
+        "method": recipe.get("method"),
+        "settings": pairs(recipe.get("config") or {}) or "as the method has them",
+        "features": f"descriptor {descriptor}" if descriptor else "the method's own encoder",
+        "compared by": recipe.get("metric"),
+        "data": f"{run.dataset}, {recipe.get('side', 'unknown')} px",
+        "split": pairs({name: recipe.get(name) for name in ("share", "fold")}),
+        "seed": f"{recipe.get('seed')} (of the split {recipe.get('split_seed')})",
+        "stages": "; ".join(map(_stage, recipe.get("stages") or ())) or "none: nothing was trained",
+        "started from": recipe.get("initial") or "random weights",
+        "machine": _machine(machine),
+        "software": pairs({"geoglot": machine.get("geoglot"), **(machine.get("versions") or {})}),
+        "commit": machine.get("commit"),
+    }
+    return {name: str(value) if value not in (None, "") else "unknown" for name, value in rows.items()}
 
 
 def _facts(report: MatchingReport) -> dict[str, str]:
@@ -204,4 +212,6 @@ def _stage(stage: Mapping[str, Any]) -> str:
 def _machine(machine: Mapping[str, Any]) -> str:
     if not machine:
         return "unknown: the run has no env.json"
-    return f"{machine.get('cpu')}, {machine.get('cores')} cores, {machine.get('memory_gib')} GiB, {machine.get('system')}"
+    return (
+        f"{machine.get('cpu')}, {machine.get('cores')} cores, {machine.get('memory_gib')} GiB, {machine.get('system')}"
+    )

@@ -9,15 +9,19 @@ from geoglot.api.plots import STYLES, mark
 from geoglot.api.printable import in_html
 
 if TYPE_CHECKING:
-    from geoglot.api.report_matching_run import Gallery
+    from geoglot.api.report_matching import MatchingReport
+    from geoglot.api.report_matching_run import Gallery, MatchingRun
 
 READINGS: Mapping[Gallery, str] = {"test": "Gallery: test images", "all": "Gallery: all images"}
 
 
-def named(name: str, style: int) -> str:
-    """A run's name behind its mark, as HTML."""
+def named(report: MatchingReport, run: MatchingRun) -> str:
+    """A run's name as HTML, behind its mark where it is plotted."""
+    if run not in report.compared:
+        return in_html(run.name)
+    style = report.compared.index(run)
     key = f'<svg class="mark-key" viewBox="-7 -7 14 14" aria-hidden="true">{mark(style, 0, 0)}</svg>'
-    return f'<span class="s{style % STYLES}">{key}</span>{in_html(name)}'
+    return f'<span class="s{style % STYLES}">{key}</span>{in_html(run.name)}'
 
 
 def figure(caption: str, inside: str) -> str:

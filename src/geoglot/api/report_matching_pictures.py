@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,6 @@ from geoglot.api.report_matching_run import PLACES, chosen_queries, first_places
 if TYPE_CHECKING:
     from geoglot.api.report_matching import MatchingReport
     from geoglot.api.report_matching_run import MatchingRun
-    from geoglot.engine.matching.pictures import EncoderPictures
 
 MAPS_OF = 2
 """Pictures whose feature maps are drawn."""
@@ -62,7 +62,7 @@ def found_section(report: MatchingReport) -> str:
 
 
 def mosaic(latent: NDArray[np.float32], dark: NDArray[np.bool_], top: float) -> NDArray[np.uint8]:
-    """All feature maps of a picture side by side: absolute values from 0 to ``top`` by their square root, dark maps hatched.
+    """All feature maps of a picture side by side, absolute values by their square root; dark maps are hatched.
 
     Args:
         latent: (C, H, W).
@@ -74,7 +74,7 @@ def mosaic(latent: NDArray[np.float32], dark: NDArray[np.bool_], top: float) -> 
 
     Example:
         >>> mosaic(np.ones((4, 8, 8), np.float32), np.zeros(4, bool), 1.0).shape
-        (462, 924, 3)
+        (627, 924, 3)
     """
     count, high, wide = latent.shape
     values = np.sqrt(np.clip(np.abs(latent) / top if top > 0 else 0 * latent, 0, 1)).astype(np.float32)
@@ -112,20 +112,20 @@ def _restored(report: MatchingReport) -> str:
         return soft("No run on this page has a decoder, so nothing is restored.")
     cards = []
     for at, item in enumerate(report.shown_items):
-        name = f"{report.category_of(item)}: {item}"
-        cells = [f'<figure>{_image(report, item, f"input: {name}")}<figcaption>input</figcaption></figure>']
+        cells = [f"<figure>{_image(report.inputs, item, f'input: {item}')}<figcaption>input</figcaption></figure>"]
         for number, found in restoring.items():
-            run, error = report.runs[number], float(found.errors[at])
+            run, error = report.compared[number], float(found.errors[at])
             picture = data_uri(as_jpeg(found.restored[at]))  # type: ignore[index]
-            told = f"mean squared error {error:.5f}, {peak_ratio(error)}"
+            told = f"MSE {error:.5f}, {peak_ratio(error)}"
+            alt = in_html(f"{item}, restored by {run.name}: {told}")
             cells.append(
-                f'<figure><img src="{picture}" alt="{in_html(f"{name}, restored by {run.name}: {told}")}" loading="lazy">'
-                f"<figcaption>{named(run.name, number)}: {told}</figcaption></figure>"
+                f'<figure><img src="{picture}" alt="{alt}" loading="lazy">'
+                f"<figcaption>{named(report, run)}: {told}</figcaption></figure>"
             )
-        cards.append(f'<li><h4>{in_html(name)}</h4><div class="pair">{"".join(cells)}</div></li>')
+        cards.append(f'<li><h4>{in_html(item)}</h4><div class="pair">{"".join(cells)}</div></li>')
     told = (
         "Test images, the first of each class, as the encoder sees them and as the decoder restores them from the "
-        "features. Errors are of pixels from 0 to 1, over all three colours; in decibels against the largest pixel."
+        "features. MSE: mean squared error of pixels from 0 to 1 over all three colours; in dB against the largest one."
     )
     return f'<h3>Restored pictures</h3>{soft(told)}<ul class="restored">{"".join(cards)}</ul>'
 
@@ -134,7 +134,7 @@ def _maps(report: MatchingReport) -> str:
     figures = []
     for at, item in enumerate(report.shown_items[:MAPS_OF]):
         for number, found in report.encoders.items():
-            run, latent = report.runs[number], found.latents[at]
+            run, latent = report.compared[number], found.latents[at]
             count, high, wide = latent.shape
             top = float(np.abs(latent).max(initial=0.0))
             quiet = int((np.abs(latent).max(axis=(1, 2)) < 0.01 * top).sum())
@@ -145,7 +145,7 @@ def _maps(report: MatchingReport) -> str:
             picture = data_uri(_png(mosaic(latent, found.dark, top)))
             figures.append(
                 f'<figure><img src="{picture}" alt="{in_html(f"Feature maps of {run.name}, {told}")}" loading="lazy">'
-                f"<figcaption>{named(run.name, number)}, {in_html(told)}</figcaption></figure>"
+                f"<figcaption>{named(report, run)}, {in_html(told)}</figcaption></figure>"
             )
     told = (
         "Every small square is one feature map. Night blue is 0, pale yellow the largest absolute value in that "
@@ -163,7 +163,7 @@ def _counts(report: MatchingReport) -> str:
         dark, flat = int(found.dark.sum()), int(found.flat.sum())
         rows.append(
             [
-                named(report.runs[number].name, number),
+                named(report, report.compared[number]),
                 f"{count:,} of {high} x {wide}",
                 f"{dark:,} ({dark / count:.1%})",
                 f"{flat:,} ({flat / count:.1%})",
@@ -194,8 +194,9 @@ def _sheet(report: MatchingReport, run: MatchingRun, words: str, query: int) -> 
         star = "*" if report.gallery == "all" and said.splits[row] != "test" else ""
         score = score_text(run, float(said.scores[query, column]))
         told = f"{rank}, {'right' if right else 'wrong'}: {kind}, {found}{star}, {score}"
+        shown = _image(report.thumbnails, found, told)
         hits.append(
-            f'<li class="tile {"right" if right else "wrong"}"><div class="shown">{_image(report, found, told)}'
+            f'<li class="tile {"right" if right else "wrong"}"><div class="shown">{shown}'
             f'<span class="badge" aria-hidden="true">{"✓" if right else "✗"}</span></div>'
             f'<span class="score">{rank}. {in_html(score)}{star}</span>'
             f'<span class="said" title="{in_html(found)}">{in_html(found if right else kind)}</span></li>'
@@ -203,7 +204,7 @@ def _sheet(report: MatchingReport, run: MatchingRun, words: str, query: int) -> 
     title = f"{words.capitalize()}: {item}, AP {100 * float(precision):.2f} %"
     return (
         f'<div class="asked"><h4>{in_html(title)}</h4><div class="row"><div class="tile query"><div class="shown">'
-        f'{_image(report, item, f"query: {item}")}</div><span class="said">query</span></div>'
+        f'{_image(report.thumbnails, item, f"query: {item}")}</div><span class="said">query</span></div>'
         f'<ol class="ten">{"".join(hits)}</ol></div></div>'
     )
 
@@ -226,8 +227,8 @@ def _score_words(run: MatchingRun) -> str:
     return kinds.get(str(run.recipe.get("metric")), "The number is the score.")
 
 
-def _image(report: MatchingReport, item: str, told: str) -> str:
-    picture = report.thumbnails.get(item)
+def _image(pictures: Mapping[str, bytes], item: str, told: str) -> str:
+    picture = pictures.get(item)
     if picture is None:
         return f'<span title="{in_html(told)}">{in_html(Path(item).name)}</span>'
     return f'<img src="{data_uri(picture)}" alt="{in_html(told)}" loading="lazy">'

@@ -21,17 +21,16 @@ _MIXED = 5
 
 def losses_section(report: MatchingReport) -> str:
     """One plot a stage, all runs in it."""
-    figures, rows, notes = [], [], []
-    for run in report.runs:
-        if not run.losses:
-            notes.append(f"{run.name} reports no losses: nothing was trained, or metrics.jsonl is missing.")
-    stages = dict.fromkeys(losses.stage for run in report.runs for losses in run.losses)
+    figures, rows = [], []
+    silent = (run.name for run in report.compared if not run.losses)
+    notes = [f"{name} reports no losses: nothing was trained, or metrics.jsonl is missing." for name in silent]
+    stages = dict.fromkeys(losses.stage for run in report.compared for losses in run.losses)
     for number, stage in enumerate(stages):
         lines = []
-        for style, run in enumerate(report.runs):
+        for style, run in enumerate(report.compared):
             for losses in (losses for losses in run.losses if losses.stage == stage):
                 lines += _loss_lines(run.name, losses, style)
-                rows.append([named(run.name, style), in_html(stage), *_loss_cells(losses)])
+                rows.append([named(report, run), in_html(stage), *_loss_cells(losses)])
                 if not losses.validation:
                     notes.append(f"{run.name} reports no validation loss of {stage}.")
         values = [value for line in lines for value in line.y]
@@ -55,7 +54,7 @@ def losses_section(report: MatchingReport) -> str:
 def classes_section(report: MatchingReport) -> str:
     """Bars of mAP by class, and the numbers in both readings."""
     gallery = report.gallery
-    chosen = [(style, run) for style, run in enumerate(report.runs) if gallery in run.measured]
+    chosen = [(style, run) for style, run in enumerate(report.compared) if gallery in run.measured]
     if not chosen:
         return none(f"{READINGS[gallery]}: nothing can be found.")
     names = chosen[0][1].predictions.category_names
@@ -64,9 +63,7 @@ def classes_section(report: MatchingReport) -> str:
         mean = 100 * run.measured[gallery].mean_average_precision
         series.append(Bars(name=run.name, values=[mean, *class_values(run, gallery)], style=style))
     title = f"mAP by class. {READINGS[gallery]}."
-    plot = bar_plot(
-        ["mean of all queries", *names], series, identity="class-bars", title=title, across="mAP, percent"
-    )
+    plot = bar_plot(["mean of all queries", *names], series, identity="class-bars", title=title, across="mAP, percent")
     keys = legend([(bars.name, bars.style, False) for bars in series]) if len(series) > 1 else ""
     columns = [(run, reading) for _, run in chosen for reading in READINGS]
     values = [class_values(run, reading) for run, reading in columns]
@@ -135,7 +132,9 @@ def repeats_section(report: MatchingReport) -> str:
             if len(same) > 1:
                 rows = [[in_html(run.name), str(run.recipe.get("seed")), *_two(run, report.gallery)] for run in same]
                 title = f"{len(same)} runs of one setting, {share:.0%} to train. {READINGS[report.gallery]}."
-                parts.append(table(["run", "seed", "mAP %", "ANMRR"], [*rows, _mean_row(same, report.gallery)], caption=title))
+                parts.append(
+                    table(["run", "seed", "mAP %", "ANMRR"], [*rows, _mean_row(same, report.gallery)], caption=title)
+                )
     if parts:
         return "".join(parts)
     return soft(
@@ -196,7 +195,9 @@ def _over_shares(by_share: Mapping[float, Sequence[MatchingRun]], gallery: Galle
                     y=[statistics.fmean(values[share]) for share in x],
                     style=style,
                     dashed=reading != gallery,
-                    spread=[_deviation(values[share]) for share in x] if any(len(v) > 1 for v in values.values()) else (),
+                    spread=[_deviation(values[share]) for share in x]
+                    if any(len(v) > 1 for v in values.values())
+                    else (),
                 )
             )
         title = f"{words} by the share of images that train and validate"
@@ -217,7 +218,11 @@ def _over_folds(runs: Sequence[MatchingRun], gallery: Gallery, identity: str) ->
     bars = Bars(name="mAP", values=[_measures(run, gallery)["map"] for run in runs])
     title = f"mAP by fold. {READINGS[gallery]}."
     plot = bar_plot(
-        [f"fold {_fold(run)}, {run.name}" for run in runs], [bars], identity=identity, title=title, across="mAP, percent"
+        [f"fold {_fold(run)}, {run.name}" for run in runs],
+        [bars],
+        identity=identity,
+        title=title,
+        across="mAP, percent",
     )
     rows = [[f"fold {_fold(run)}", in_html(run.name), *_two(run, gallery)] for run in runs]
     caption = "By fold; deviations are of a sample (n - 1)"
