@@ -25,9 +25,10 @@ OWN = {"kind": "reconstruction", "data": ["train"]}
 PAIRS = {"kind": "pairs", "data": ["train"]}
 
 
-@pytest.fixture
-def results(tmp_path):
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
     """Records of the toy under the names of the paper's cells."""
+    tmp_path = tmp_path_factory.mktemp("matching")
     folder = tmp_path / "results"
 
     def add(name: str, *, seeds: int = 1, noise: float = 0.5, **changes: Any) -> None:
