@@ -26,6 +26,7 @@ COMMANDS = [
     "index",
     "info",
     "leaderboard",
+    "match",
     "methods",
     "models",
     "neighbours",
