@@ -20,6 +20,7 @@ COMMANDS = [
     "data",
     "demo",
     "doctor",
+    "duplicates",
     "evaluate",
     "explain",
     "export",

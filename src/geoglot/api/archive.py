@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from geoglot.api.duplicates import Duplicates
     from geoglot.api.rerank import PictureReader, SecondReader
     from geoglot.archive.filter import Filter
     from geoglot.archive.ingest import IngestReport, Progress
@@ -393,6 +394,27 @@ class Archive:
             Number of sources removed.
         """
         return self.store.remove([sources] if isinstance(sources, str) else list(sources))
+
+    def duplicates(
+        self, *, at_least: float | None = None, source: str | Sequence[str] | None = None, jobs: int = 1
+    ) -> Duplicates:
+        """Near-duplicate tiles and files, with their places; nothing is changed.
+
+        Args:
+            at_least: Least similarity of the vectors of copies; lower finds stronger changes, and is slower.
+            source: Only these files: a path or a pattern, or several.
+            jobs: Number of decoding processes.
+
+        Returns:
+            ``found.groups`` of tiles or files that hold the same picture, and ``found.scenes``, pairs of files by the
+            share of tiles that they have in common.
+
+        Raises:
+            UsageError: An option makes no sense.
+        """
+        from geoglot.api.duplicates import AT_LEAST, find_duplicates
+
+        return find_duplicates(self, at_least=AT_LEAST if at_least is None else at_least, source=source, jobs=jobs)
 
     def close(self) -> None:
         """Close the files and free the writer's lock."""
