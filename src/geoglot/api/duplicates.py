@@ -6,7 +6,8 @@ Three steps:
 2. *alike*: tiles of different files, or of places of one file that share no pixel, whose vectors are nearly equal
    (:mod:`geoglot.archive.alike`);
 3. *duplicate*: the pixels of both are read again, as 32 x 32 grey pictures, and details of one lie where the other has
-   them, perhaps shifted by up to a quarter (:mod:`geoglot.metrics.alignment`). Two different forests drop out here.
+   them, perhaps shifted by up to a quarter (:mod:`geoglot.metrics.alignment`). Two different forests drop out here,
+   and so do two fields or runways whose stripes agree.
 
 Of the duplicates of a tile in one other file only the best counts, so that a shifted copy of a whole scene does not
 chain all its tiles into one group.
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 AT_LEAST = 0.94
 """Least similarity of the vectors of copies; of 200 copies measured with the shipped model, 99 % are above."""
-SAME_DETAIL = 0.6
 SIDE = 32
 MOST_SHIFT = 8
 _PAIRS_TOGETHER = 8192
@@ -195,7 +195,7 @@ def find_duplicates(
     """
     from geoglot.archive.alike import alike_pairs, tile_table
     from geoglot.archive.filter import path_test
-    from geoglot.metrics.alignment import align, detail_maps
+    from geoglot.metrics.alignment import align, detail_maps, is_copy
 
     if jobs < 1:
         raise UsageError(f"jobs={jobs}", cause="leaves nobody to read", remedy="give a number from 1 on")
@@ -206,11 +206,12 @@ def find_duplicates(
     places = np.unique(np.concatenate([pairs.first, pairs.second]))
     pictures, read = _thumbnails(table, places, jobs, lambda done, total: progress("reading", done, total))
     first, second = np.searchsorted(places, pairs.first), np.searchsorted(places, pairs.second)
-    agreement = np.full(len(pairs), -1.0)
+    agreement, copy = np.full(len(pairs), -1.0), np.zeros(len(pairs), bool)
     for some in np.array_split(np.flatnonzero(read[first] & read[second]), 1 + len(pairs) // _PAIRS_TOGETHER):
         one, other = detail_maps(pictures[first[some]]), detail_maps(pictures[second[some]])
-        agreement[some] = align(one, other, MOST_SHIFT).correlation
-    kept = _best_of_each_file(table, pairs, agreement, np.flatnonzero(agreement >= SAME_DETAIL))
+        found = align(one, other, MOST_SHIFT)
+        agreement[some], copy[some] = found.agreement, is_copy(found)
+    kept = _best_of_each_file(table, pairs, agreement, np.flatnonzero(copy))
     copies = _copies(archive.store, matching)
     near = _groups(table, pairs, agreement, kept)
     return Duplicates(
@@ -379,11 +380,9 @@ def _scenes(
                 )
             )
     for paths in copies.values():
-        (first, tiles), *rest = paths
-        for second, _ in rest:
-            found.append(
-                SharedScenes(
-                    first=first, second=second, shared=tiles, first_tiles=tiles, second_tiles=tiles, exact=True
-                )
-            )
+        (first, count), *rest = paths
+        found += [
+            SharedScenes(first=first, second=second, shared=count, first_tiles=count, second_tiles=count, exact=True)
+            for second, _ in rest
+        ]
     return tuple(sorted(found, key=lambda pair: (not pair.exact, -pair.share, -pair.shared, pair.first, pair.second)))
