@@ -380,9 +380,9 @@ def _scenes(
                 )
             )
     for paths in copies.values():
-        (first, count), *rest = paths
+        (first, each), *rest = paths
         found += [
-            SharedScenes(first=first, second=second, shared=count, first_tiles=count, second_tiles=count, exact=True)
+            SharedScenes(first=first, second=second, shared=each, first_tiles=each, second_tiles=each, exact=True)
             for second, _ in rest
         ]
     return tuple(sorted(found, key=lambda pair: (not pair.exact, -pair.share, -pair.shared, pair.first, pair.second)))
