@@ -26,6 +26,8 @@ _EXPORTS: dict[str, str] = {
     "Explanation": "geoglot.api.explain",
     "GeoglotError": "geoglot.core.errors",
     "Hit": "geoglot.core.records",
+    "Match": "geoglot.api.matcher",
+    "Matcher": "geoglot.api.matcher",
     "MatchingReport": "geoglot.api.report_matching",
     "Neighbours": "geoglot.api.neighbours",
     "Projection": "geoglot.engine.projection",
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from geoglot.api.answer import Answer
     from geoglot.api.archive import Archive
     from geoglot.api.explain import Explanation, explain
+    from geoglot.api.matcher import Match, Matcher
     from geoglot.api.neighbours import Neighbours, neighbours
     from geoglot.api.projection import project
     from geoglot.api.query import Query, Term
@@ -64,6 +67,8 @@ __all__ = [
     "Explanation",
     "GeoglotError",
     "Hit",
+    "Match",
+    "Matcher",
     "MatchingReport",
     "Neighbours",
     "Projection",
