@@ -18,7 +18,7 @@ from geoglot.engine import pairs as picture_files
 from geoglot.engine.matching.recipe import OWN_TRAIN, MatchingRecipe
 
 TOGETHER: Final = 256
-HELD_OUT: Final = 512
+HELD_OUT: Final = 256
 """Most pictures without labels that are kept for validation; a twentieth where that is fewer."""
 
 Progress = Callable[[int, int], None]
@@ -103,7 +103,7 @@ def cached_pictures(
                 some = paths[start : start + TOGETHER]
                 array[start : start + len(some)] = picture_files.load_pictures(some, side)
                 progress(start + len(some), len(paths))
-            array.flush()  # type: ignore[attr-defined]
+            array.flush()
     return opened(file)
 
 
