@@ -245,14 +245,14 @@ def test_training_sees_other_views_each_time_and_repeats_with_the_seed() -> None
 
 
 def test_a_few_steps_learn_four_colours() -> None:
-    """Each class is a colour; after thirty steps every image is nearest to its own proxy, and pairs are told apart."""
+    """Each class is a colour; after sixty steps every image is nearest to its own proxy, and pairs are told apart."""
     model = small(colours=0.0, backbone_factor=1.0, batch_statistics=True)
     labels = torch.arange(4).repeat(4)
     colours = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0]])
     images = (0.6 * colours[labels][:, :, None, None] + 0.4 * pictures(16)).clamp(0, 1)
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     model.train()
-    for _ in range(30):
+    for _ in range(60):
         optimiser.zero_grad()
         model.class_losses(images, labels)["total"].backward()
         optimiser.step()
