@@ -136,7 +136,7 @@ def local_descriptors(grey: NDArray[np.uint8], cells: tuple[int, ...], step: int
     kept, found = cv2.SIFT_create().compute(np.ascontiguousarray(grey), points)
     if len(kept) != len(points):
         raise UsageError("dense_sift", cause="points of the grid went missing", remedy="choose other cells or step")
-    return np.asarray(found, np.float32) / 512
+    return np.asarray(found / 512, np.float32)
 
 
 def vlad(local: NDArray[np.float32], words: NDArray[np.float32], *, intra: bool = False) -> NDArray[np.float32]:
