@@ -87,17 +87,16 @@ def with_weights(
         >>> with_weights(lambda: nn.Linear(2, 1), "untrained").training
         False
     """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = build().eval()
     if source == UNTRAINED:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return build().eval()
+        return network
     tensors = {
         name: tensor
         for name, tensor in published(read_weights(source)).items()
         if not name.startswith(beyond or "\0") and not name.endswith(".num_batches_tracked")
     }
-    with torch.device("meta"):
-        network = build()
     expected = {n: t for n, t in network.state_dict().items() if not n.endswith(".num_batches_tracked")}
     for name, tensor in expected.items():
         if name not in tensors:
@@ -108,9 +107,8 @@ def with_weights(
     others = sorted(set(tensors) - set(expected))
     if others:
         raise _misfit(source, f"holds the tensor {others[0]!r}, for which the network has no place")
-    network = network.to_empty(device="cpu")
     network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, strict=False)
-    return network.eval()
+    return network
 
 
 def read_weights(source: str) -> dict[str, Tensor]:
@@ -146,7 +144,9 @@ def _downloaded(source: str) -> Path:
         return Path(hf_hub_download(f"timm/{source.removeprefix(HUB)}", "model.safetensors"))
     except Exception as error:
         remedy = "go online, or download the file elsewhere and give its path"
-        raise DataError(source, cause=f"cannot be downloaded ({type(error).__name__}: {error})", remedy=remedy) from error
+        raise DataError(
+            source, cause=f"cannot be downloaded ({type(error).__name__}: {error})", remedy=remedy
+        ) from error
 
 
 def _misfit(source: str, cause: str) -> DataError:

@@ -37,7 +37,9 @@ class VGG16(nn.Module):
         inputs = 3
         for width, depth in zip(widths, DEPTHS, strict=True):
             for _ in range(depth):
-                layers += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU()]
+                convolution = nn.Conv2d(inputs, width, 3, padding=1)
+                nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+                layers += [convolution, nn.ReLU()]
                 inputs = width
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)

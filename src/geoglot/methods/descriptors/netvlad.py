@@ -44,6 +44,9 @@ METHOD = MethodCard(
 LAYER = ("words", "assignment", "bias")
 """Tensors of the layer, of K words of length D: (K, D), (K, D), (K,)."""
 
+ROUNDING = 1e-4
+"""Standard deviation below which a direction holds nothing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
@@ -154,9 +157,8 @@ class Model(NetworkDescriptor):
         whole = np.stack([net_vlad(places, *layer) for places in self._places(images)])
         kept = min(self.config.projected, len(images) - 1, whole.shape[1])
         projection = PCA(kept, svd_solver="full").fit(whole)
-        # A direction in which the pictures do not differ would be whitened to noise.
-        deviations = np.sqrt(projection.explained_variance_)
-        matrix = projection.components_.T / np.maximum(deviations, 1e-6 * max(float(deviations[0]), 1e-6))
+        # Vectors have length 1: what deviates less is rounding, and whitening would make it as loud as the rest.
+        matrix = projection.components_.T / np.maximum(np.sqrt(projection.explained_variance_), ROUNDING)
         learned = dict(zip(LAYER, layer, strict=True)) | {"mean": projection.mean_, "projection": matrix}
         self._learned = {name: np.asarray(array, np.float32) for name, array in learned.items()}
         self.dimension = kept
