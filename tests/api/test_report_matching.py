@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_datasets import write_fake
-from matching_runs import epochs_of, images_of, write_run
+from matching_runs import STAGES, epochs_of, images_of, write_run
 from page_reader import Reader
 
 import geoglot as gg
@@ -225,8 +225,7 @@ def test_missing_images_are_said_and_named(dyad: Path, tmp_path: Path) -> None:
 
 def test_a_missing_checkpoint_is_said_where_pictures_would_be(dyad: Path, root: Path) -> None:
     words = " ".join(Reader(gg.matching_report(dyad, root=root).page()).words)
-    assert "dyad could not be looked into." in words
-    assert "is not finished" in words
+    assert "dyad could not be looked into: it is not finished." in words
 
 
 def test_a_descriptor_run_says_that_it_has_no_encoder(root: Path, tmp_path: Path) -> None:
@@ -351,6 +350,39 @@ def test_shares_folds_and_seeds_are_summed_up(root: Path, tmp_path: Path) -> Non
     assert "5 runs are in tables only" in page
     alone = gg.matching_report(shares[0], root=tmp_path).page()
     assert "No two runs on this page are one setting" in alone
+
+
+def test_runs_that_started_from_other_runs_are_other_settings(root: Path, tmp_path: Path) -> None:
+    items = images_of(root)
+    for name, stages in {"own": STAGES[:1], "other": (replace(STAGES[0], data=("train",)),)}.items():
+        write_run(tmp_path / name, *items, stages=stages, epochs=epochs_of()[:4])
+    for fold in (0, 1):
+        write_run(tmp_path / f"start{fold}", *items, stages=STAGES[:1], fold=fold, epochs=epochs_of()[:4])
+    starts = ("own", "other", "start0", "start1", "gone", "lost")
+    runs = [write_run(tmp_path / f"from-{name}", *items, stages=STAGES[1:], initial=name) for name in starts]
+    settings = [load_matching_run(run).setting for run in runs]
+    assert settings[0] == settings[2] == settings[3]
+    assert len(set(settings)) == 4
+
+
+def test_no_folder_of_the_machine_is_told(root: Path, tmp_path: Path) -> None:
+    initial = write_run(tmp_path / "first", *images_of(root))
+    config = {"backbone": str(tmp_path / "backbone")}
+    folder = write_run(tmp_path / "run", *images_of(root), initial=str(initial), config=config)
+    for place in (root, tmp_path):
+        page = gg.matching_report(folder, root=place).page()
+        assert str(tmp_path) not in page
+        assert "backbone backbone" in page
+
+
+def test_what_training_saw_is_said(root: Path, tmp_path: Path) -> None:
+    items = images_of(root)
+    for stages, metric, said in [
+        (STAGES, "learned", "12 of the 24 gallery images were trained or validated on, with their classes"),
+        (STAGES[:1], "euclidean", "training has seen none of them"),
+    ]:
+        folder = write_run(tmp_path / metric, *items, stages=stages, metric=metric)
+        assert said in gg.matching_report(folder, root=tmp_path).page()
 
 
 def test_runs_of_one_name_are_told_apart(root: Path, tmp_path: Path) -> None:

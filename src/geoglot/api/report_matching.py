@@ -188,7 +188,8 @@ def _image_files(run: MatchingRun, root: str | Path | None) -> tuple[dict[str, P
     try:
         return {image.id: image.path for image in load_labelled(run.dataset, root)}, ()
     except GeoglotError as error:
-        said = f"No pictures are shown, because the images of {run.dataset} are not at hand. {printable(str(error))}"
+        cause = printable(error.cause)
+        said = f"No pictures are shown, because the images of {run.dataset} are not at hand ({cause})."
         return {}, (said,)
 
 
@@ -234,7 +235,7 @@ def _look_into(
             except ModuleNotFoundError as error:
                 why.append(f"{run.name} could not be looked into: {error.name} is not installed.")
             except GeoglotError as error:
-                why.append(f"{run.name} could not be looked into. {printable(str(error))}")
+                why.append(f"{run.name} could not be looked into: it {printable(error.cause)}.")
     return found, tuple(why)
 
 

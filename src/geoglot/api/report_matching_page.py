@@ -87,19 +87,18 @@ def page(report: MatchingReport) -> str:
 def protocol(run: MatchingRun) -> str:
     """How the run was measured, in words."""
     said, recipe = run.predictions, run.recipe
-    count = {split: int((said.splits == split).sum()) for split in ("train", "val", "test")}
+    count = int((said.splits == "test").sum())
     split = "how they were split is unknown"
     if recipe.get("fold") is not None:
         split = f"fold {recipe['fold']} of five is the test"
     elif recipe.get("share"):
         split = f"{recipe['share']:.0%} of each class train and validate, the rest is the test"
+    leak = f"{run.leak}; figures of this reading flatter" if run.leak else "training has seen none of them"
     return (
         f"{len(said.query_rows):,} test images of {run.dataset} ask, each for the images of its own class. There are "
-        f"{len(said.category_names):,} classes and {len(said.items):,} images; {split}. Everything is measured "
-        f"twice. With the test images as the gallery, {count['test']:,} images are searched. With all images as the "
-        f"gallery, as the publication of residual-dyad counts, {len(said.items):,} are, among them {count['train']:,} "
-        f"that training may have seen and {count['val']:,} that may have chosen its epochs: these figures flatter what "
-        "has learned from them. The query itself never counts as found."
+        f"{len(said.category_names):,} classes and {len(said.items):,} images; {split}. Everything is measured twice: "
+        f"with the {count:,} test images as the gallery, and with all {len(said.items):,} images, as the publication "
+        f"of residual-dyad counts. Of the second: {leak}. The query itself never counts as found."
     )
 
 

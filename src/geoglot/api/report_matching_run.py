@@ -48,7 +48,8 @@ class MatchingRun:
     Attributes:
         folder: Where it lies.
         name: What it is called on the page.
-        recipe: As it was asked for.
+        recipe: As it was asked for, without folders of the machine.
+        before: Recipes of the runs that it started from, the earliest first.
         machine: Of ``env.json``; empty where the file is missing.
         losses: One entry a stage, in the order of the training.
         predictions: Scores of every query with every image.
@@ -58,6 +59,7 @@ class MatchingRun:
     folder: Path
     name: str
     recipe: Mapping[str, Any]
+    before: tuple[Mapping[str, Any], ...]
     machine: Mapping[str, Any]
     losses: tuple[Losses, ...]
     predictions: MatchingPredictions
@@ -70,8 +72,20 @@ class MatchingRun:
 
     @property
     def setting(self) -> str:
-        """The recipe without what is varied to repeat an experiment: share, fold and seeds."""
-        return json.dumps({name: value for name, value in self.recipe.items() if name not in _VARIED}, sort_keys=True)
+        """The recipes, of earlier runs too, without what is varied to repeat an experiment: share, fold and seeds."""
+        chain = [
+            {n: value for n, value in recipe.items() if n not in _VARIED} for recipe in (*self.before, self.recipe)
+        ]
+        # A run that it started from and that is gone goes by its name.
+        return json.dumps([self.recipe.get("initial") if not self.before else None, *chain], sort_keys=True)
+
+    @property
+    def leak(self) -> str | None:
+        """What training saw of a gallery of all images, in words."""
+        from geoglot.engine.matching.evaluation import leak
+
+        stages = [stage for recipe in (*self.before, self.recipe) for stage in recipe.get("stages") or ()]
+        return leak({**self.recipe, "initial": None, "stages": stages}, self.predictions)
 
     @property
     def has_encoder(self) -> bool:
@@ -97,41 +111,40 @@ def load_matching_run(folder: str | Path, *, name: str | None = None) -> Matchin
     if "metric" not in recipe or "dataset" not in recipe:
         raise DataError(folder, cause="is not a run of matching", remedy="give a folder that training of one wrote")
     predictions = load_predictions(folder)
+    chain = _chain(folder, recipe)
     return MatchingRun(
         folder=folder,
         name=name or folder.resolve().name,
-        recipe=recipe,
+        recipe=_without_folders(recipe),
+        before=tuple(_without_folders(earlier) for _, earlier in chain[:-1]),
         machine=_json(folder / "env.json", needed=False),
-        losses=_losses(folder, recipe),
+        losses=tuple(losses for place, asked in chain for losses in _losses(place, asked)),
         predictions=predictions,
         measured={gallery: found for gallery in GALLERIES if (found := measure(predictions, gallery)) is not None},
     )
 
 
 def gallery_columns(predictions: MatchingPredictions, gallery: Gallery) -> NDArray[np.int64]:
-    """Columns of the scores that a reading searches, ascending."""
-    if gallery == "all":
-        return np.arange(len(predictions.gallery_rows))
-    return np.flatnonzero(predictions.splits[predictions.gallery_rows] == "test")
+    """Columns of the scores that a reading searches, by row of the dataset: equal scores are settled in that order."""
+    rows = predictions.gallery_rows
+    kept = np.flatnonzero(predictions.splits[rows] == "test") if gallery == "test" else np.arange(len(rows))
+    return kept[np.argsort(rows[kept])]
 
 
 def measure(predictions: MatchingPredictions, gallery: Gallery) -> ImageRetrieval | None:
     """All measures of one reading, the query itself left out; ``None`` where no query has anything to find."""
-    from geoglot.metrics.image_retrieval import score_retrieval
+    from geoglot.engine.matching.evaluation import retrieval_of
 
-    columns = gallery_columns(predictions, gallery)
-    rows = predictions.gallery_rows[columns]
-    place = np.full(len(predictions.items), -1, dtype=np.int64)
-    place[rows] = np.arange(len(rows))
-    own, asked = place[predictions.query_rows], predictions.categories[predictions.query_rows]
+    rows = predictions.gallery_rows[gallery_columns(predictions, gallery)]
+    asked = predictions.query_rows
     sizes = np.bincount(predictions.categories[rows], minlength=len(predictions.category_names))
-    if not (sizes[asked] > (own >= 0)).any():
+    if not (sizes[predictions.categories[asked]] > np.isin(asked, rows)).any():
         return None
-    return score_retrieval(predictions.scores[:, columns], asked, predictions.categories[rows], own=own)
+    return retrieval_of(predictions, gallery=gallery)
 
 
 def first_places(predictions: MatchingPredictions, query: int, gallery: Gallery) -> list[int]:
-    """Columns of the scores that a query finds first, best first, without itself; equal scores keep their order."""
+    """Columns of the scores that a query finds first, best first, without itself."""
     columns = gallery_columns(predictions, gallery)
     columns = columns[predictions.gallery_rows[columns] != predictions.query_rows[query]]
     order = np.argsort(-predictions.scores[query, columns], kind="stable")[:PLACES]
@@ -188,23 +201,32 @@ def _json(path: Path, *, needed: bool) -> Mapping[str, Any]:
     return values
 
 
-def _losses(folder: Path, recipe: Mapping[str, Any]) -> tuple[Losses, ...]:
-    """Losses by stage; those of the run that this one started from come first, where that is still there."""
-    found: list[Losses] = []
-    met: set[Path] = set()
-    while (place := folder.resolve()) not in met:
-        met.add(place)
-        found[:0] = _own_losses(folder, recipe)
+def _chain(folder: Path, recipe: Mapping[str, Any]) -> list[tuple[Path, Mapping[str, Any]]]:
+    """The run and those it started from as far as they are there, the earliest first."""
+    found: list[tuple[Path, Mapping[str, Any]]] = []
+    while folder.resolve() not in [place.resolve() for place, _ in found]:
+        found.insert(0, (folder, recipe))
         initial = recipe.get("initial")
-        parents = [Path(str(initial)), folder.parent / Path(str(initial)).name] if initial else []
-        before = next((parent for parent in parents if (parent / "recipe.json").is_file()), None)
+        if not isinstance(initial, str):
+            break
+        places = (folder.parent / Path(initial).name, Path(initial))
+        before = next((place for place in places if (place / "recipe.json").is_file()), None)
         if before is None:
             break
         folder, recipe = before, _json(before / "recipe.json", needed=True)
-    return tuple(found)
+    return found
 
 
-def _own_losses(folder: Path, recipe: Mapping[str, Any]) -> list[Losses]:
+def _without_folders(value: Any) -> Any:
+    """Paths of the machine as their last names, in settings too."""
+    if isinstance(value, str):
+        return Path(value).name if "/" in value else value
+    if isinstance(value, dict):
+        return {name: _without_folders(one) for name, one in value.items()}
+    return [_without_folders(one) for one in value] if isinstance(value, list) else value
+
+
+def _losses(folder: Path, recipe: Mapping[str, Any]) -> list[Losses]:
     path = folder / "metrics.jsonl"
     if not path.is_file():
         return []

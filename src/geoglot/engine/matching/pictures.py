@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geoglot.core.errors import UsageError
+from geoglot.core.errors import DataError, UsageError
 from geoglot.engine.matching.features import as_images
-from geoglot.engine.matching.running import load_matcher
+from geoglot.engine.matching.running import load_matcher, load_recipe
 from geoglot.engine.prediction import read_square
 from geoglot.nn.matcher import Autoencoding, Matcher
 
@@ -94,12 +94,14 @@ def encoder_pictures(
         DataError: The folder is no finished run, or a picture cannot be read.
         UsageError: The run's features come from a descriptor: it has no encoder.
     """
-    trained = load_matcher(run)
-    model = trained.model
-    if trained.recipe.descriptor is not None or model is None:
-        cause = f"has no encoder: its features come from {trained.recipe.descriptor}"
+    recipe = load_recipe(run)
+    if recipe.descriptor is not None:
+        cause = f"has no encoder: its features come from {recipe.descriptor}"
         raise UsageError(run, cause=cause, remedy="give the run of a method with an encoder")
-    return pictures_of(model.eval(), trained.recipe.side, shown, counted, progress=progress)
+    model = load_matcher(run).model
+    if model is None:
+        raise DataError(run, cause="has no checkpoint", remedy="train again")
+    return pictures_of(model.eval(), recipe.side, shown, counted, progress=progress)
 
 
 @torch.no_grad()
