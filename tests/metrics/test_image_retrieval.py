@@ -176,6 +176,10 @@ def test_confusion_counts_twenty_queries_of_a_class():
     found = score_retrieval(scores, [0] * 25, [0, 1])
     assert found.confusion[0].tolist() == [1.0, 0.0]
     assert found.precision_at[5] == pytest.approx(0.2)
+    counted = {
+        n: score_retrieval(scores, [0] * 25, [0, 1], confusion_queries=n).confusion[0, 1] for n in (0, 3, 25, 99)
+    }
+    assert counted == {0: 0.0, 3: 0.0, 25: 0.2, 99: 0.2}
 
 
 @given(data=st.data())
@@ -303,7 +307,7 @@ def test_refuses_what_does_not_fit(scores, mine, theirs, own, named):
 
 
 def test_refuses_options_that_mean_nothing():
-    for options in ({"cutoffs": (0,)}, {"depth": 0}, {"threads": 0}, {"ties": "lucky"}):
+    for options in ({"cutoffs": (0,)}, {"depth": 0}, {"threads": 0}, {"ties": "lucky"}, {"confusion_queries": -1}):
         with pytest.raises(UsageError):
             score_retrieval([[1.0, 2.0]], [0], [0, 1], **options)
     with pytest.raises(UsageError, match="manhattan"):

@@ -60,7 +60,7 @@ def check(root: str | Path | None = None) -> list[dict[str, Any]]:
     """What a copy holds: one record.
 
     Keys: ``split``, ``images``, ``known_size`` (a copy of that many images circulates), ``categories``, ``fewest`` and
-    ``most`` images of a class, ``faults``.
+    ``most`` images of a class, ``languages`` (none), ``faults``.
 
     Raises:
         DataError: As :func:`images`.
@@ -79,6 +79,7 @@ def check(root: str | Path | None = None) -> list[dict[str, Any]]:
         "categories": len(counts),
         "fewest": min(counts.values()),
         "most": max(counts.values()),
+        "languages": {},
         "faults": faults,
     }
     return [record]

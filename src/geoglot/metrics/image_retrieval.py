@@ -144,6 +144,7 @@ def score_retrieval(
     ties: Ties = "stable",
     cutoffs: Sequence[int] = CUTOFFS,
     depth: int | None = None,
+    confusion_queries: int = CONFUSION_QUERIES,
     threads: int = 1,
 ) -> ImageRetrieval:
     """Measure a matrix of scores.
@@ -157,6 +158,7 @@ def score_retrieval(
         cutoffs: The k of P@k, each at least 1.
         depth: Places that the confusion counts; ``None`` for as many as the query has relevant images. The published
             3.35 % are 67 of 2,000: the first 100 places, its relevant images, of 20 queries.
+        confusion_queries: How many queries of a class the confusion counts, the first ones; 0 leaves it out.
         threads: Blocks measured at a time.
 
     Raises:
@@ -181,7 +183,7 @@ def score_retrieval(
         wide = np.float32 if part.dtype.kind == "f" and part.dtype.itemsize <= 4 else np.float64
         return part.astype(wide)  # a copy: the query's own score is overwritten
 
-    task = _Task.of(query_categories, gallery_categories, own, table.shape, ties, cutoffs, depth)
+    task = _Task.of(query_categories, gallery_categories, own, table.shape, ties, cutoffs, depth, confusion_queries)
     return _measured(task, block, threads)
 
 
@@ -196,6 +198,7 @@ def vector_retrieval(
     ties: Ties = "stable",
     cutoffs: Sequence[int] = CUTOFFS,
     depth: int | None = None,
+    confusion_queries: int = CONFUSION_QUERIES,
     threads: int = 1,
 ) -> ImageRetrieval:
     """Measure vectors; scores are made block by block and never held whole.
@@ -213,6 +216,7 @@ def vector_retrieval(
         ties: How equal scores are settled.
         cutoffs: The k of P@k.
         depth: Places that the confusion counts.
+        confusion_queries: How many queries of a class it counts.
         threads: Blocks measured at a time, each with its own scores: about 50 MB.
 
     Raises:
@@ -245,7 +249,9 @@ def vector_retrieval(
         part += offset
         return part.astype(np.float32)
 
-    task = _Task.of(query_categories, gallery_categories, own, (len(mine), len(theirs)), ties, cutoffs, depth)
+    task = _Task.of(
+        query_categories, gallery_categories, own, (len(mine), len(theirs)), ties, cutoffs, depth, confusion_queries
+    )
     return _measured(task, block, threads)
 
 
@@ -274,6 +280,7 @@ class _Task:
         ties: Ties,
         cutoffs: Sequence[int],
         depth: int | None,
+        confusion_queries: int,
     ) -> _Task:
         """Check the arguments and count what is relevant."""
         if ties not in get_args(Ties):
@@ -281,6 +288,8 @@ class _Task:
         for name, value in (("k", min(cutoffs, default=1)), ("depth", 1 if depth is None else depth)):
             if value < 1:
                 raise UsageError(f"{name} = {value}", cause="is below 1", remedy="ask for at least the first place")
+        if confusion_queries < 0:
+            raise UsageError(f"{confusion_queries} queries", cause="are below 0", remedy="count 0 or more of a class")
         mine = _integers(query_categories, shape[0], "query_categories")
         theirs = _integers(gallery_categories, shape[1], "gallery_categories")
         if min(mine.min(), theirs.min()) < 0:
@@ -299,7 +308,7 @@ class _Task:
         ends = np.cumsum(np.bincount(theirs, minlength=classes))
         chosen = np.zeros(shape[0], dtype=bool)
         for category in np.unique(mine):
-            chosen[np.flatnonzero((mine == category) & (relevant > 0))[:CONFUSION_QUERIES]] = True
+            chosen[np.flatnonzero((mine == category) & (relevant > 0))[:confusion_queries]] = True
         return cls(
             query_categories=mine,
             gallery_categories=theirs,

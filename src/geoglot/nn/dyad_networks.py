@@ -50,7 +50,7 @@ def activated(channels: int, layer: nn.Module) -> nn.Sequential:
 def start_convolutions(network: nn.Module) -> None:
     """Draw weights as He et al. 2015 for rectified units; biases start at zero."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and not module.weight.is_meta:
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -110,12 +110,14 @@ def evaluate_runs(runs: Sequence[str | Path], *, resamples: int = RESAMPLES, see
     if len(set(draws)) < len(draws):
         raise UsageError("the runs", cause="are of one seed and fold twice", remedy="give each run once")
     asked = _asked_split(found)
+    # A split with a single image of every class answers nothing once the query is left out.
+    searched = [ALL, *([asked] if all(_answers(run.predictions, asked) for run in found) else [])]
     readings = {
         gallery: {
             reading: _figures(found, gallery, keep_query=reading == READINGS[1], resamples=resamples, seed=seed)
             for reading in READINGS
         }
-        for gallery in (ALL, asked)
+        for gallery in searched
     }
     return {
         "format": 1,
@@ -146,7 +148,7 @@ def evaluate_runs(runs: Sequence[str | Path], *, resamples: int = RESAMPLES, see
         "runs": [
             {
                 **{name: run.recipe.get(name) for name in VARYING},
-                **_run_summary(run, asked),
+                **_run_summary(run, searched),
                 "trained_with": run.trained_with,
             }
             for run in found
@@ -318,14 +320,14 @@ def _by_query(
     return sums / np.bincount(number)[:, None]
 
 
-def _run_summary(run: _Run, asked: str) -> dict[str, Any]:
+def _run_summary(run: _Run, searched: Sequence[str]) -> dict[str, Any]:
     """The figures of a single run that a reader compares: mAP and ANMRR in both galleries, the query left out."""
     return {
         gallery: {
             "mAP": round(100 * one.mean_average_precision, 2),
             "ANMRR": round(one.anmrr, 4),
         }
-        for gallery in (ALL, asked)
+        for gallery in searched
         for one in (retrieval_of(run.predictions, gallery=gallery),)
     }
 
@@ -347,6 +349,12 @@ def _asked_split(runs: Sequence[_Run]) -> str:
         cause = f"ask with images of {', '.join(sorted(splits))}"
         raise UsageError("the runs", cause=cause, remedy="ask with one split")
     return splits.pop()
+
+
+def _answers(predictions: MatchingPredictions, split: str) -> bool:
+    """Whether an image of the split finds another of its class there."""
+    counts = np.bincount(predictions.categories[predictions.splits == split])
+    return bool((counts > 1).any())
 
 
 def _size(run: _Run, split: str) -> int:
@@ -375,13 +383,14 @@ def _read_run(run: Path) -> _Run:
 
 
 def _recipe(run: Path) -> dict[str, Any]:
-    """The recipe; in place of the folder that it starts from that one's recipe, or its name where that is gone."""
+    """The recipe; in place of a folder that it starts from, that one's recipe, or its name for another kind of run."""
     recipe: dict[str, Any] = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
     initial = recipe.get("initial")
     if isinstance(initial, str):
-        folder = Path(initial) if Path(initial).is_absolute() or Path(initial).is_dir() else run.parent / initial
-        try:
-            recipe["initial"] = _recipe(folder)
-        except (OSError, ValueError):
-            recipe["initial"] = folder.name
+        folder = Path(initial)
+        recipe["initial"] = folder.name  # no folders of the machine in a record
+        if (folder / "recipe.json").is_file():
+            before = _recipe(folder)
+            if before.get("kind") == recipe.get("kind"):
+                recipe["initial"] = before
     return recipe
