@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from fake_datasets import write_fake
 
 from geoglot.cli.main import main
+from geoglot.data.labelled import load_labelled
+from geoglot.engine import checkpoint
+from geoglot.engine.matching.images import cached_pictures
 from geoglot.engine.matching.predictions import load_predictions
 from geoglot.engine.matching.running import load_matcher, trained_tensors
 
@@ -60,11 +64,6 @@ def test_a_run_gives_its_scores_again(words: list[str], tmp_path: Path) -> None:
     assert main(["train", *words, "--out", str(run), "-q"]) == 0
     trained, predictions = load_matcher(run), load_predictions(run)
     assert trained.model is not None
-    import torch
-
-    from geoglot.data.labelled import load_labelled
-    from geoglot.engine.matching.images import cached_pictures
-
     paths = [image.path for image in load_labelled("ucm", tmp_path / "data")]
     features = torch.from_numpy(trained.extract(cached_pictures(paths, "ucm", 64, tmp_path / "cache")))
     query = int(predictions.query_rows[3])
@@ -138,3 +137,21 @@ def test_what_is_missing_is_named(words: list[str], capsys: pytest.CaptureFixtur
     assert "is no setting of the method residual_dyad" in capsys.readouterr().err
     assert main(["evaluate", "matching"]) == 2
     assert "--run: is missing" in capsys.readouterr().err
+
+
+def test_a_backbone_s_weights_are_loaded(tmp_path: Path) -> None:
+    write_fake(tmp_path / "data", "ucm", per_category=10)
+    places = ["--data-root", str(tmp_path / "data"), "--cache", str(tmp_path / "cache")]
+    words = ["train", "normalised_softmax", "--data", "ucm", "--side", "64", "--epochs", "1", "--learning-rate", "0"]
+    words += [*places, "-q", "--set", "backbone=compact", "--set", "channels=[4, 8, 8, 12]", "--set", "dimension=16"]
+    runs = [tmp_path / name for name in ("first", "second")]
+    assert main([*words, "--seed", "1", "--out", str(runs[0])]) == 0
+    state = load_matcher(runs[0]).model.state_dict()  # type: ignore[union-attr]
+    own = {name: tensor for name, tensor in state.items() if name.startswith("backbone.")}
+    checkpoint.save(own, tmp_path / "weights.safetensors")
+    more = ["--backbone-weights", str(tmp_path / "weights.safetensors"), "--out", str(runs[1])]
+    assert main([*words, "--seed", "2", *more]) == 0
+    found = load_matcher(runs[1]).model.state_dict()  # type: ignore[union-attr]
+    assert all(torch.equal(found[name], tensor) for name, tensor in own.items() if tensor.ndim == 4)
+    assert not torch.equal(found["proxies"], state["proxies"])
+    assert main(["train", "residual_dyad", "--data", "ucm", *places, *more[:2], "--out", str(tmp_path / "third")]) == 2

@@ -18,6 +18,7 @@ from geoglot.engine.matching.images import Pool
 from geoglot.engine.matching.learning import CachedPairs, Joint, Reconstruction, compared_losses
 from geoglot.engine.matching.pairs import all_pairs
 from geoglot.engine.matching.recipe import MatchingRecipe, Stage, matching_recipe_from
+from geoglot.engine.matching.running import calibrate
 from geoglot.engine.matching.training import BEST, STATE, MatchingTrainer, Patience
 
 RECIPE = MatchingRecipe(
@@ -267,3 +268,14 @@ def test_a_recipe_survives_its_file() -> None:
     recipe = dataclasses.replace(RECIPE, config={"widths": (4, 8)}, fold=2, initial="runs/a", descriptor_config={})
     text = json.dumps({"kind": "matcher", **dataclasses.asdict(recipe)})
     assert matching_recipe_from(json.loads(text)) == recipe
+
+
+def test_odds_are_fitted_to_the_validation_images(tmp_path: Path) -> None:
+    met: list[tuple[torch.Tensor, torch.Tensor]] = []
+    data, model = toy_pictures(), ToyMatcher()
+    model.calibrate = lambda features, labels: met.append((features, labels))  # type: ignore[assignment]
+    store = FeatureStore(extract=encoder_of(model), pictures=data.pictures, cache=tmp_path, name="toy")
+    calibrate(model, data, store)
+    (features, labels) = met[0]
+    assert features.shape == (6, 4, 2, 2)
+    assert labels.tolist() == [0, 0, 1, 1, 2, 2]
