@@ -57,6 +57,7 @@ def train(options: argparse.Namespace, settings: Mapping[str, Any]) -> int:
         "seed": options.seed,
         "descriptor": options.descriptor,
         "metric": options.metric,
+        "backbone_weights": options.backbone_weights,
         "initial": options.initial,
         "epochs": options.epochs,
         "batch": options.batch,

@@ -61,7 +61,7 @@ def test_the_printed_loss_is_least_where_the_answer_is_always_match() -> None:
             optimiser.step()
         ends[name] = float(torch.sigmoid(bias.detach()))
     always = torch.full((3,), 50.0)
-    assert printed_cross_entropy(always, SAME).sum() == 0
+    assert printed_cross_entropy(always, SAME).sum() < 1e-20
     assert ends["printed"] > 0.99
     # A single number for all pairs can do no better than the share of matches, 1/3.
     assert math.isclose(ends["whole"], 1 / 3, abs_tol=1e-3)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -71,13 +71,22 @@ def named_sweep(
         found = module.SWEEP if hasattr(module, "SWEEP") else {"": module.RECIPE}
     else:
         found = {"": method_recipe(name, changes, unlabelled)}
-    changed = {key: with_changes(recipe, changes, stages) for key, recipe in found.items()}
+    changed = {key: with_changes(recipe, changes, words) for key, recipe, words in _own_words(found, stages)}
     if only is None:
         return changed
     chosen = {key: recipe for key, recipe in changed.items() if fnmatch.fnmatch(key, only)}
     if not chosen:
         raise UsageError(only, cause=f"fits no run of {name}", remedy=f"choose from {', '.join(found)}")
     return chosen
+
+
+def _own_words(sweep: Sweep, stages: Sequence[str]) -> Iterator[tuple[str, MatchingRecipe, list[str]]]:
+    """Every recipe with the words for its own stages; what fits none of the sweep is left with the first."""
+    anywhere = {stage.kind for recipe in sweep.values() for stage in recipe.stages}
+    strange = [word for word in stages if word.partition(".")[0] not in anywhere]
+    for key, recipe in sweep.items():
+        kinds = {stage.kind for stage in recipe.stages}
+        yield key, recipe, strange + [word for word in stages if word.partition(".")[0] in kinds]
 
 
 def method_recipe(name: str, changes: Mapping[str, Any], unlabelled: Sequence[str] = ()) -> MatchingRecipe:
