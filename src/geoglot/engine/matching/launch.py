@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,10 @@ from typing import Any, Final
 from geoglot.core import registry
 from geoglot.core.errors import UsageError
 from geoglot.engine.launch import RECIPES, parse_settings
+from geoglot.engine.matching.evaluation import VARYING, evaluate_runs, write_matching_result
 from geoglot.engine.matching.images import Progress, no_progress
 from geoglot.engine.matching.recipe import OWN_TRAIN, MatchingRecipe, Stage, matching_recipe_from
-from geoglot.engine.matching.running import METHODS, Note, run_matching
+from geoglot.engine.matching.running import METHODS, Note, load_recipe, run_matching
 from geoglot.engine.matching.training import Log
 from geoglot.engine.recipe import known_fields
 from geoglot.nn.matcher import Autoencoding
@@ -171,9 +173,6 @@ def run_sweep(
     runs = []
     for name, recipe in sweep.items():
         place = folder / name if name else folder
-        resolved = recipe
-        if recipe.initial is not None and not (Path(recipe.initial) / "recipe.json").is_file():
-            resolved = replace(recipe, initial=str(folder / recipe.initial))
         if name:
             note(name)
 
@@ -182,7 +181,7 @@ def run_sweep(
 
         runs.append(
             run_matching(
-                resolved,
+                recipe,
                 place,
                 data_root=data_root,
                 cache=cache or folder.parent / "features",
@@ -193,3 +192,33 @@ def run_sweep(
             )
         )
     return runs
+
+
+def evaluate_matching(runs: Sequence[Path], results: Path | None = None) -> list[tuple[dict[str, Any], Path | None]]:
+    """The records of runs, one per configuration: runs that differ in seed or fold alone are taken together.
+
+    Args:
+        runs: Folders; of a sweep all of them.
+        results: Results folder, gets one file per record.
+
+    Returns:
+        Records in the order of their first runs, each with the file that was written.
+
+    Raises:
+        UsageError: No run, or a seed and fold twice.
+        DataError: A folder is no finished run of matching.
+    """
+    if not runs:
+        raise UsageError("--run", cause="is missing", remedy="give the folders of matching runs")
+    groups: dict[str, list[Path]] = {}
+    for run in runs:
+        groups.setdefault(_without_draws(load_recipe(run)), []).append(run)
+    records = [evaluate_runs(group) for group in groups.values()]
+    return [(record, write_matching_result(record, results) if results is not None else None) for record in records]
+
+
+def _without_draws(recipe: MatchingRecipe) -> str:
+    """What a recipe asks for apart from seeds and folds; a run that it starts from goes by its name."""
+    fields = {name: value for name, value in dataclasses.asdict(recipe).items() if name not in VARYING}
+    fields["initial"] = Path(recipe.initial).name if recipe.initial is not None else None
+    return json.dumps(fields, sort_keys=True)

@@ -90,7 +90,7 @@ def run_matching(
     if recipe.metric == "learned" or recipe.descriptor is None:
         model = build_matcher(recipe, data, features.shape()).to(device)
         if recipe.initial is not None:
-            start_from(model, Path(recipe.initial), note)
+            start_from(model, initial_folder(recipe.initial, folder), note)
         trainer = MatchingTrainer(
             recipe,
             model,
@@ -120,6 +120,11 @@ def run_matching(
     for name in (STATE, BEST):
         (folder / name).unlink(missing_ok=True)
     return folder
+
+
+def initial_folder(initial: str, folder: Path) -> Path:
+    """The run that a run starts from: a folder, else one beside it."""
+    return Path(initial) if Path(initial).is_dir() else folder.parent / initial
 
 
 def finished(recipe: MatchingRecipe, folder: Path, *, resume: bool) -> bool:
