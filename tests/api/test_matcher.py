@@ -150,6 +150,29 @@ def test_odd_pictures_are_compared_all_the_same(colour_matcher: Path, tmp_path: 
     assert matcher.match(tmp_path / "palette.png", tmp_path / "plain.png").verdict == "different kind"
 
 
+class SameBytes:
+    """A check of places that knows a place by its very pixels, at a side of its own."""
+
+    side = 16
+    same = 0.5
+
+    def describe(self, pixels: np.ndarray) -> np.ndarray:
+        assert pixels.shape[1:] == (16, 16, 3)
+        return pixels.astype(np.float32)
+
+    def looked_at(self, pictures: np.ndarray, shown: np.ndarray) -> np.ndarray:
+        return np.array([float((pictures[0] == one).all()) for one in shown])
+
+
+def test_a_check_of_places_is_asked_where_there_is_one(colour_matcher: Path, painted: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.png").write_text("not a picture")
+    others = [painted / "blue.png", tmp_path / "words.png", painted / "red.png"]
+    found = gg.Matcher(colour_matcher, place=SameBytes()).match_all(painted / "red.png", others)
+    assert [getattr(one, "same_place", "error") for one in found] == [False, "error", True]
+    assert found[2].as_record()["place_agreement"] == 1.0
+    assert "same_place" not in gg.Matcher(colour_matcher).match(others[0], others[2]).as_record()
+
+
 def test_a_large_scene_is_looked_at_as_a_whole(colour_matcher: Path, tmp_path: Path) -> None:
     """6,000 x 4,500 pixels, the left half red and the right half black: seen as (110, 10, 10)."""
     import rasterio

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from geoglot.core.errors import SourceError, UsageError
 from geoglot.core.records import Window
@@ -15,9 +15,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geoglot.geo.decoder import Decoder, SourceInfo
-    from geoglot.models.matcher import MatcherBundle, Sides, Verdict
+    from geoglot.models.matcher import MatcherBundle, Verdict
 
 EVERYTHING = Window(0, 0, 1 << 31, 1 << 31)
+
+
+class PlaceCheck(Protocol):
+    """What tells whether pictures show the very same place, in another cut or season."""
+
+    @property
+    def side(self) -> int:
+        """Side of the pictures that it wants, in pixels."""
+
+    @property
+    def same(self) -> float:
+        """Agreement from which on two pictures show the same place."""
+
+    def describe(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(N, side, side, 3) uint8 -> (N, ...)."""
+
+    def looked_at(self, pictures: NDArray[np.uint8], shown: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Agreement of pictures (E, side, side, 3) with described ones (N, ...). -> (N,), the best of the E each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +50,8 @@ class Match:
         model: Name and version.
         first_window: Part of the first picture that was looked at; ``None`` for the whole.
         second_window: Part of the second picture.
+        same_place: Whether both show the very same place; ``None`` where nobody looked.
+        place_agreement: How well they agree as one place, in [0, 1]; ``None`` where nobody looked.
     """
 
     first: str
@@ -41,6 +61,8 @@ class Match:
     model: str
     first_window: Window | None = None
     second_window: Window | None = None
+    same_place: bool | None = None
+    place_agreement: float | None = None
 
     def as_record(self) -> dict[str, Any]:
         """JSON-ready values."""
@@ -51,6 +73,8 @@ class Match:
             "verdict": self.verdict.value,
             "model": self.model,
         }
+        if self.same_place is not None and self.place_agreement is not None:
+            record |= {"same_place": self.same_place, "place_agreement": round(self.place_agreement, 6)}
         windows = {"first_window": self.first_window, "second_window": self.second_window}
         return record | {name: list(window) for name, window in windows.items() if window is not None}
 
@@ -60,6 +84,7 @@ class Matcher:
 
     Args:
         model: Name of a shipped matcher, its folder, or a bundle that is loaded already.
+        place: What tells the same place from another of its kind; without it nobody looks.
 
     Raises:
         BundleError: The matcher cannot be loaded.
@@ -71,10 +96,11 @@ class Matcher:
         geoglot.core.errors.BundleError: compact: is a two-tower bundle, not a matcher. Remedy: give 'dyad', or the folder of a matcher that 'geoglot export' wrote.
     """  # noqa: E501 (one message, one line)
 
-    def __init__(self, model: str | Path | MatcherBundle = "dyad") -> None:
+    def __init__(self, model: str | Path | MatcherBundle = "dyad", *, place: PlaceCheck | None = None) -> None:
         from geoglot.models.matcher import MatcherBundle, load_matcher
 
         self.bundle = model if isinstance(model, MatcherBundle) else load_matcher(model)
+        self.place = place
 
     def match(
         self,
@@ -127,37 +153,56 @@ class Matcher:
         import numpy as np
 
         from geoglot.api.archive import existing_paths
-        from geoglot.api.explain_source import as_window, opened
+        from geoglot.api.explain_source import as_window
 
         paths = existing_paths([first, *others])
         own, theirs = as_window(window), as_window(other_window)
-        with opened(self.bundle.side) as decoder:
-            pixels = whole_picture(decoder, paths[0], window=own)
-            one = self.bundle.sides(pixels[None])
-            read = [_readable(decoder, path, theirs) for path in paths[1:]]
-        pictures = [part for part in read if not isinstance(part, SourceError)]
-        sure = iter(self.probabilities(one, self.bundle.sides(np.stack(pictures))) if pictures else ())
+        one, read = _pictures(paths, own, theirs, self.bundle.side)
+        readable = [path for path, part in zip(paths[1:], read, strict=True) if not isinstance(part, SourceError)]
+        shown = [part for part in read if not isinstance(part, SourceError)]
+        if shown:
+            sure = self.bundle.probabilities(self.bundle.sides(one[None]), self.bundle.sides(np.stack(shown)))
+            places = self._places([paths[0], *readable], own, theirs)
+        told = iter(
+            Match(
+                first=str(paths[0]),
+                second=str(path),
+                probability=float(sure[number]),
+                verdict=self.bundle.verdict(float(sure[number])),
+                model=self.bundle.id,
+                first_window=own,
+                second_window=theirs,
+                **places[number],
+            )
+            for number, path in enumerate(readable)
+        )
+        return [part if isinstance(part, SourceError) else next(told) for part in read]
+
+    def _places(self, paths: Sequence[Path], own: Window | None, theirs: Window | None) -> list[dict[str, Any]]:
+        """What the check of places says of the first picture with each of the others."""
+        import numpy as np
+
+        if self.place is None:
+            return [{} for _ in paths[1:]]
+        one, read = _pictures(paths, own, theirs, self.place.side)
+        shown = [part for part in read if not isinstance(part, SourceError)]
+        if len(shown) < len(read):  # it was there a moment ago
+            raise next(part for part in read if isinstance(part, SourceError))
+        agreements = self.place.looked_at(one[None], self.place.describe(np.stack(shown)))
         return [
-            part if isinstance(part, SourceError) else self._told(paths[0], path, next(sure), own, theirs)
-            for path, part in zip(paths[1:], read, strict=True)
+            {"same_place": bool(value >= self.place.same), "place_agreement": float(value)}
+            for value in agreements.tolist()
         ]
 
-    def probabilities(self, first: Sides, second: Sides) -> list[float]:
-        """How sure it is that pairs show the same kind of place; see :class:`geoglot.models.matcher.MatcherBundle`."""
-        return [float(value) for value in self.bundle.probabilities(first, second)]
 
-    def _told(
-        self, first: Path, second: Path, probability: float, window: Window | None, other_window: Window | None
-    ) -> Match:
-        return Match(
-            first=str(first),
-            second=str(second),
-            probability=probability,
-            verdict=self.bundle.verdict(probability),
-            model=self.bundle.id,
-            first_window=window,
-            second_window=other_window,
-        )
+def _pictures(
+    paths: Sequence[Path], own: Window | None, theirs: Window | None, side: int
+) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8] | SourceError]]:
+    """The first picture, and the others or why they cannot be read."""
+    from geoglot.api.explain_source import opened
+
+    with opened(side) as decoder:
+        return whole_picture(decoder, paths[0], window=own), [_readable(decoder, path, theirs) for path in paths[1:]]
 
 
 def whole_picture(decoder: Decoder, path: Path, *, window: Window | None = None) -> NDArray[np.uint8]:

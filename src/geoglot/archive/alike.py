@@ -136,7 +136,7 @@ def alike_pairs(table: TileTable, *, at_least: float, progress: Report = lambda 
         UsageError: `at_least` is out of its range.
     """
     if not 0 < at_least <= 1:
-        remedy = "give a number up to 1, such as 0.94"
+        remedy = "give a number up to 1, such as 0.9"
         raise UsageError(f"at_least={at_least:g}", cause="is no least similarity", remedy=remedy)
     if len(table) < 2:
         return _once([], [], [])

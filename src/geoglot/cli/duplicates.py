@@ -16,7 +16,7 @@ EXAMPLES = """
   geoglot duplicates town.archive
   geoglot duplicates town.archive --scenes
   geoglot duplicates town.archive -o copies.geojson
-  geoglot duplicates town.archive --source "*/2021/*" --at-least 0.9 --format jsonl
+  geoglot duplicates town.archive --source "*/2021/*" --at-least 0.95 --format jsonl
 """
 FORMATS = ("table", "jsonl", "geojson")
 
@@ -30,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--at-least",
         type=float,
-        default=0.94,
+        default=0.9,
         metavar="COS",
-        help="least similarity of the vectors of copies; lower finds stronger changes, and is slower (default: 0.94)",
+        help="least similarity of the vectors of copies; lower finds stronger changes, and is slower (default: 0.9)",
     )
     parser.add_argument(
         "--source", action="append", metavar="GLOB", help="only these files: a path or a pattern; may be repeated"

@@ -46,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
         if not isinstance(one, Match):
             warn(f"error: {one}")
     columns = ["second", "probability", "verdict"]
+    columns += ["same_place"] * any(one.same_place is not None for one in matches)
     if matches:
         title = f"{options.first.name} and ({matches[0].model})"
         show_records([one.as_record() for one in matches], asked=options.format, title=title, columns=columns)

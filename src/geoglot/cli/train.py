@@ -14,6 +14,7 @@ EXAMPLES = """
   geoglot train scan --data rsicd --backbone compact --backbone-weights runs/backbone --frozen --epochs 10
   geoglot train residual_dyad --data ucm --unlabelled rsicd --side 128 --epochs 20
   geoglot train residual_dyad_ablation --data-root datasets/ --out runs/ablation --resume
+  geoglot train dyad --backbone-weights runs/compact
   geoglot train vse_plus_plus --data ucm --languages en,fr --backbone resnet18 --seed 1 --set hidden=512
 """
 
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train; every epoch's figures are one JSON line."""
-    from geoglot.cli import _hashing, _matching
+    from geoglot.cli import _hashing, _matching, _product
     from geoglot.cli._command import DONE, needs_torch, warn
     from geoglot.cli._output import as_json
     from geoglot.cli._progress import progress_display
@@ -66,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
     settings = parse_settings(options.set)
     if _hashing.is_hashing_method(options.name):
         return _hashing.train(options, settings)
+    if _product.is_product(options.name):
+        return _product.train(options, settings)
     if _matching.is_matching(options.name):
         return _matching.train(options, settings)
     changes = {**_changes(options), **({"config": settings} if settings else {})}

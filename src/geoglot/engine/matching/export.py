@@ -237,12 +237,11 @@ def calibrated(
         return value
 
     optimiser.step(loss)  # type: ignore[no-untyped-call]
-    with torch.no_grad():
-        found = probabilities().numpy()
+    found = probabilities().detach().numpy()
     sure_same, sure_different = verdict_thresholds(found, same)
     return {
-        "scale": round(float(log_scale.exp()), 6),
-        "offset": round(float(offset), 6),
+        "scale": round(float(log_scale.detach().exp()), 6),
+        "offset": round(float(offset.detach()), 6),
         "same": sure_same,
         "different": sure_different,
     }
