@@ -144,6 +144,25 @@ def test_calibrate_takes_every_pair_once() -> None:
     assert found == pytest.approx((scale, offset), abs=1e-4)
 
 
+def test_overlap_of_classes_by_hand() -> None:
+    """Chances (0.8, 0.2) and (0.5, 0.5): sqrt(0.4) + sqrt(0.1) = 0.9487; an image overlaps with itself wholly."""
+    first, second = method.class_directions(torch.tensor([[0.8, 0.2], [0.5, 0.5]], dtype=torch.float64).log())
+    assert (first @ second).item() == pytest.approx(math.sqrt(0.4) + math.sqrt(0.1), abs=1e-12)
+    assert (first @ first).item() == pytest.approx(1, abs=1e-12)
+
+
+def test_classes_are_compared_where_asked_for() -> None:
+    """The loss does not know of it; the cosine of two images is the overlap of their class probabilities."""
+    model, plain = small(compared="classes"), small()
+    features = torch.randn(2, *model.feature_shape, generator=torch.Generator().manual_seed(8))
+    chances = proxy_logits(model.embed(features), model.proxies, model.config.temperature).softmax(1)
+    overlap = sum(math.sqrt(float(a) * float(b)) for a, b in zip(*chances.tolist(), strict=True))
+    found = model.compare(model.left(features[:1]), model.right(features[1:]))
+    assert found.item() == pytest.approx(model.odds(torch.tensor(overlap)).item(), abs=1e-4)
+    images, labels = pictures(4), torch.tensor([0, 1, 2, 3])
+    assert torch.equal(model.class_losses(images, labels)["total"], plain.class_losses(images, labels)["total"])
+
+
 def test_compare_ranks_as_the_cosine_does() -> None:
     model = small()
     features = torch.randn(30, *model.feature_shape, generator=torch.Generator().manual_seed(5))
@@ -279,7 +298,9 @@ def test_given_features_are_compared_without_a_backbone() -> None:
         model.encode(pictures(1))
 
 
-@pytest.mark.parametrize("wrong", [{"test_views": 9}, {"temperature": 0.0}, {"classes": 1}, {"frozen": 5}])
+@pytest.mark.parametrize(
+    "wrong", [{"test_views": 9}, {"temperature": 0.0}, {"classes": 1}, {"frozen": 5}, {"compared": "x"}]
+)
 def test_settings_that_make_no_sense(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         small(**wrong)

@@ -9,6 +9,7 @@ Equations    x        W (LN(mean over the last map)), LN without scale and shift
              loss     -log(e^(cos(x, p_y)/s) / sum over classes z of e^(cos(x, p_z)/s))
                                                                         -> nn.proxies.normalised_softmax
              odds     a cos(x, x') + b                                   -> nn.proxies.CosineOdds
+             overlap  sum over classes z of sqrt(P(z | x) P(z | x'))     -> class_directions
 Deviations   1. The paper starts from an ImageNet-trained ResNet-50; any backbone of nn.backbone serves here, and
                 EfficientNet-Lite0 is the default, which two processor cores can train.
              2. The paper's best embedding has 2,048 numbers; 256 is the default.
@@ -19,7 +20,12 @@ Deviations   1. The paper starts from an ImageNet-trained ResNet-50; any backbon
              5. Views are drawn as elsewhere in this package: crop, stretch, any quarter turn, mirror, colours. From
                 above there is no preferred up.
              6. ``test_views`` and ``test_sides`` average the pooled map over turned, mirrored and resized pictures.
-             7. Binary embeddings, the paper's second subject, are left out.
+             7. With ``compared="classes"`` two images are compared by their class probabilities in place of their
+                embeddings: the roots of the probabilities are a unit vector, and the cosine of two of them is the
+                overlap of the distributions (Bhattacharyya 1943). It ranks better while all pictures are of the
+                classes that were trained on, as protocols with a split of each class have it, and tells nothing about
+                pictures of other classes.
+             8. Binary embeddings, the paper's second subject, are left out.
 Reproduces   results/matching/normalised_softmax-*.json
 Provenance   Written from the paper.
 """
@@ -28,7 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +45,7 @@ from geoglot.core.method import MethodCard
 from geoglot.nn.augmentation import random_colours, random_views
 from geoglot.nn.backbone import Backbone, build_backbone
 from geoglot.nn.matcher import Matcher
-from geoglot.nn.proxies import CosineOdds, normalised_softmax
+from geoglot.nn.proxies import CosineOdds, normalised_softmax, proxy_logits
 
 METHOD = MethodCard(
     title="Normalised softmax",
@@ -48,6 +54,8 @@ METHOD = MethodCard(
     fidelity="partial",
     counted="ResNet-50 and an embedding of 2,048, without the proxies used in training only",
 )
+
+Compared = Literal["embedding", "classes"]
 
 VIEWS: Final = 8
 """A picture, its three quarter turns, and the mirror images of all four."""
@@ -70,6 +78,7 @@ class Config:
         batch_statistics: Whether learning stages normalise by their batch.
         smallest_area: Smallest share of a picture that a view keeps.
         colours: Largest relative change of brightness, contrast and saturation.
+        compared: ``embedding``, or ``classes``: see the file's deviations.
         test_views: Of the eight turned and mirrored pictures, how many are averaged where nothing is trained.
         test_sides: Sides that pictures are resized to and averaged over where nothing is trained; empty is ``side``.
         features: (C, H, W) of features that come from elsewhere: then there is no backbone.
@@ -87,6 +96,7 @@ class Config:
     batch_statistics: bool = False
     smallest_area: float = 0.4
     colours: float = 0.3
+    compared: Compared = "embedding"
     test_views: int = 1
     test_sides: tuple[int, ...] = ()
     features: tuple[int, int, int] | None = None
@@ -97,8 +107,21 @@ class Config:
             raise UsageError(f"test_views={self.test_views}", cause="there are eight views", remedy="give 1 to 8")
         if not self.temperature > 0:
             raise UsageError(f"temperature={self.temperature}", cause="divides the cosines", remedy="give 0.05")
+        if self.compared not in get_args(Compared):
+            remedy = f"choose one of {', '.join(get_args(Compared))}"
+            raise UsageError(f"compared={self.compared!r}", cause="is not known", remedy=remedy)
         if self.classes < 2:
             raise UsageError(f"classes={self.classes}", cause="one class cannot be told apart", remedy="give two")
+
+
+def class_directions(logits: Tensor) -> Tensor:
+    """Roots of class probabilities, whose squares sum to one. (B, K) -> unit vectors (B, K).
+
+    Example:
+        >>> class_directions(torch.tensor([[0.0, 0.0, -1000.0]]))
+        tensor([[0.7071, 0.7071, 0.0000]])
+    """
+    return (logits.log_softmax(1) / 2).exp()
 
 
 def turned(images: Tensor, view: int) -> Tensor:
@@ -220,15 +243,18 @@ class Model(Matcher):
         return functional.normalize(self.embedding(features.mean((2, 3))), dim=1)
 
     def left(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) -> unit embeddings (B, dimension)."""
-        return self.embed(features)
+        """(B, C, H, W) -> unit vectors, (B, dimension) or (B, classes)."""
+        embeddings = self.embed(features)
+        if self.config.compared == "embedding":
+            return embeddings
+        return class_directions(proxy_logits(embeddings, self.proxies, self.config.temperature))
 
     def right(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) -> unit embeddings (B, dimension)."""
-        return self.embed(features)
+        """As :meth:`left`: the order of a pair does not matter."""
+        return self.left(features)
 
     def compare(self, left: Tensor, right: Tensor) -> Tensor:
-        """Two (P, dimension) -> (P,) logits, rising with the cosine."""
+        """Two (P, ...) unit vectors -> (P,) logits, rising with their cosine."""
         logits: Tensor = self.odds((left * right).sum(1))
         return logits
 
@@ -260,7 +286,7 @@ class Model(Matcher):
             features: (M, C, H, W).
             labels: (M,) int64 classes.
         """
-        units = self.embed(features)
+        units = self.left(features)
         first, second = torch.triu_indices(len(units), len(units), 1, device=units.device)
         self.odds.fit((units @ units.T)[first, second], labels[first] == labels[second])
 
