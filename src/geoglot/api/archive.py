@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from geoglot.api.duplicates import Duplicates
+    from geoglot.api.place import PlaceReader
     from geoglot.api.rerank import PictureReader, SecondReader
     from geoglot.archive.filter import Filter
     from geoglot.archive.ingest import IngestReport, Progress
@@ -56,7 +57,7 @@ class Archive:
         self.store = store
         self._model = model
         self._encoder: Bundle | None = None
-        self._readers: dict[str, SecondReader | PictureReader] = {}
+        self._readers: dict[str, SecondReader | PictureReader | PlaceReader] = {}
 
     @classmethod
     def create(
@@ -217,7 +218,8 @@ class Archive:
             collapse: Count overlapping tiles of one place as one hit.
             language: Language of the words (``en``, ``ar``, ``fr``, ``it``), where the guess would be wrong. It is
                 noted in the answer; the model reads all of them alike.
-            rerank: A second look at the first candidates: ``exact`` (an archive of binary codes: by float16 vectors),
+            rerank: A second look at the first candidates. A search by one picture alone takes ``place`` by itself:
+                tiles that show the very place of the picture go first; ``none`` leaves that out. Others: ``exact`` (an archive of binary codes: by float16 vectors),
                 ``reciprocal`` (how the words rank for each place among other captions), ``dyad`` or the folder of a
                 matcher bundle (how sure it is that each place is of the same kind as the example pictures), or the
                 folder of a scorer bundle, which reads words and pixels together. Scores and bands stay those of the
@@ -240,6 +242,7 @@ class Archive:
             raise UsageError(
                 f"candidates={candidates}", cause="leaves nothing to re-rank", remedy="give a number from 1 on"
             )
+        rerank = self._usual_look(query) if rerank is None else None if str(rerank) == "none" else rerank
         look = None if rerank is None or str(rerank) == "exact" else self._second_look(str(rerank), query)
         selection = _filter(within, after, before, source)
         vector = self.query_vector(query)
@@ -266,13 +269,22 @@ class Archive:
         note = f"the model has never seen {', '.join(unknown)}: it goes by how the word is spelt"
         return (note,) * bool(unknown), all(known.understands(text) for text in wanted)
 
+    def _usual_look(self, query: Query) -> str | None:
+        """The second look that a query gets unless another is asked for."""
+        from geoglot.api import place
+
+        return place.NAME if place.applies(query) and place.at_hand() else None
+
     def _second_look(self, rerank: str, query: Query) -> SecondLook:
         """The function that re-orders the first candidates; made before the search, so that a slip is told at once."""
+        from geoglot.api.place import PlaceReader, places_first
         from geoglot.api.rerank import PictureReader, SecondReader, check_for_matcher, reordered, words_of
         from geoglot.metrics.reciprocal import reciprocal_scores
 
         reader = None if rerank == "reciprocal" else self._reader(rerank)
         words: list[tuple[str, float]] = []
+        if isinstance(reader, PlaceReader):
+            return places_first(reader, query, rerank)
         if isinstance(reader, PictureReader):
             check_for_matcher(query, rerank)
             texts = self._text_terms(query)
@@ -298,15 +310,20 @@ class Archive:
 
         return look
 
-    def _reader(self, rerank: str) -> SecondReader | PictureReader:
-        """What reads pixels for a second look: a scorer or a matcher, kept for the next search."""
+    def _reader(self, rerank: str) -> SecondReader | PictureReader | PlaceReader:
+        """What reads pixels for a second look: a scorer, a matcher or a place bundle, kept for the next search."""
         if rerank not in self._readers:
+            from geoglot.api.place import PlaceReader
             from geoglot.api.rerank import PictureReader, SecondReader
             from geoglot.models.bundle import kind_of, read_manifest
             from geoglot.models.matcher import load_matcher
+            from geoglot.models.place import load_place
             from geoglot.models.scorer import load_scorer
 
-            if kind_of(read_manifest(rerank)[1]) == "matcher":
+            kind = kind_of(read_manifest(rerank)[1])
+            if kind == "place":
+                self._readers[rerank] = PlaceReader(load_place(rerank))
+            elif kind == "matcher":
                 self._readers[rerank] = PictureReader(load_matcher(rerank))
             else:
                 self._readers[rerank] = SecondReader(load_scorer(rerank))
@@ -451,11 +468,12 @@ class Archive:
             Hit(
                 rank=rank,
                 score=min(1.0, max(-1.0, raw.score)),  # stored vectors are rounded: a cosine may come out above 1
-                band=band,
+                band=Band.LIKELY if raw.same_place else band,
                 id=raw.id,
                 source=raw.source,
                 tile=raw.tile,
                 merged=raw.merged,
+                same_place=raw.same_place,
             )
             for rank, (raw, band) in enumerate(zip(found, judged, strict=True), 1)
         )

@@ -229,7 +229,7 @@ def _write_hits(answer: Answer, chosen: Format, file: TextIO) -> None:
             str(hit.rank),
             f"{hit.score:.3f}",
             plain_text(hit.band.value, _BAND_STYLES[hit.band]),
-            f"column {window.column}, row {window.row}{merged}",
+            f"column {window.column}, row {window.row}{merged}{', same place' if hit.same_place else ''}",
             place_of(hit),
             f"{hit.tile.time:%Y-%m-%d}" if hit.tile.time else "",
             plain_text(_short_path(hit.source)),
