@@ -70,7 +70,9 @@ def _matching(options: argparse.Namespace) -> int:
         )
     for sentence in report.missing:
         warn(sentence)
-    show_records(report.as_records(), asked=options.format, title=f"matching on {report.runs[0].dataset}")
+    title = f"image matching on {report.runs[0].dataset}; mAP and P@10 in percent"
+    columns = ["run", "gallery", "mAP", "ANMRR", "P@10"]
+    show_records(report.as_records(), asked=options.format, title=title, columns=columns)
     warn(f"wrote {report.save(options.out or options.run / 'report.html')}.")
     return DONE
 
