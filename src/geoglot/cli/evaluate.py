@@ -20,12 +20,15 @@ EXAMPLES = """
   geoglot evaluate retrieval --data rsicd --leaks results/leaks/rsicd-ucm.json
   geoglot evaluate confidence --data rsicd --split test
   geoglot evaluate matching --run runs/ablation/* --out results
+  geoglot evaluate instance --data rsicd --out results
+  geoglot evaluate instance --queries summer/ --gallery winter/
   geoglot evaluate tables --paper multilanguage --results results
 """
 
 ELSEWHERE: Final[Mapping[str, str]] = {
     "hashing": "geoglot.cli._hashing",
     "matching": "geoglot.cli._matching",
+    "instance": "geoglot.cli._instance",
 }
 """Tasks whose part of the command is a module of its own, with ``evaluate(options)``."""
 
