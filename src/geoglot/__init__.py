@@ -26,6 +26,8 @@ _EXPORTS: dict[str, str] = {
     "Explanation": "geoglot.api.explain",
     "GeoglotError": "geoglot.core.errors",
     "Hit": "geoglot.core.records",
+    "Match": "geoglot.api.matcher",
+    "Matcher": "geoglot.api.matcher",
     "Neighbours": "geoglot.api.neighbours",
     "Projection": "geoglot.engine.projection",
     "Query": "geoglot.api.query",
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from geoglot.api.answer import Answer
     from geoglot.api.archive import Archive
     from geoglot.api.explain import Explanation, explain
+    from geoglot.api.matcher import Match, Matcher
     from geoglot.api.neighbours import Neighbours, neighbours
     from geoglot.api.projection import project
     from geoglot.api.query import Query, Term
@@ -61,6 +64,8 @@ __all__ = [
     "Explanation",
     "GeoglotError",
     "Hit",
+    "Match",
+    "Matcher",
     "Neighbours",
     "Projection",
     "Query",

@@ -18,6 +18,8 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "Explanation",
         "GeoglotError",
         "Hit",
+        "Match",
+        "Matcher",
         "Neighbours",
         "Projection",
         "Query",

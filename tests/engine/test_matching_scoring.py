@@ -23,7 +23,9 @@ def test_chunks_give_what_single_pairs_give(symmetric: bool, held_bytes: int, pa
     for i in range(5):
         for j in range(13):
             pair = torch.from_numpy(queries[i : i + 1]), torch.from_numpy(gallery[j : j + 1])
-            assert torch.sigmoid(torch.tensor(found[i, j])) == pytest.approx(float(model.match(*pair).detach()), abs=1e-5)
+            assert torch.sigmoid(torch.tensor(found[i, j])) == pytest.approx(
+                float(model.match(*pair).detach()), abs=1e-5
+            )
 
 
 def test_every_image_passes_its_sides_once_while_they_fit() -> None:

@@ -25,9 +25,10 @@ OWN = {"kind": "reconstruction", "data": ["train"]}
 PAIRS = {"kind": "pairs", "data": ["train"]}
 
 
-@pytest.fixture
-def results(tmp_path):
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
     """Records of the toy under the names of the paper's cells."""
+    tmp_path = tmp_path_factory.mktemp("matching")
     folder = tmp_path / "results"
 
     def add(name: str, *, seeds: int = 1, noise: float = 0.5, **changes: Any) -> None:
@@ -45,7 +46,9 @@ def results(tmp_path):
     add("hog-cosine", stages=[], descriptor="hog", metric="cosine")
     add("hog-learned", stages=[PAIRS], descriptor="hog")
     add("fisher", stages=[], descriptor="dense_sift", descriptor_config={"aggregation": "fisher"}, metric="euclidean")
-    add("backbone", stages=[], descriptor="backbone", metric="euclidean")
+    weights = {"source": str(tmp_path / "some-run")}
+    add("backbone", stages=[], descriptor="backbone", metric="euclidean", descriptor_config=weights)
+    add("resnet50", stages=[], descriptor="resnet50", metric="euclidean")
     add("proxies", stages=[{"kind": "classes"}], method="normalised_softmax", metric="cosine")
     add("scenes", stages=[RSICD, OWN, PAIRS], dataset="satscene")
     for share in (0.7, 0.5):
@@ -92,7 +95,7 @@ def test_cells_of_table_two(results):
             assert row["Euclidean mAP"]
             assert row["learned mAP"]
     assert len(ours(rows, features="ResDyadAE")) == 4  # two discriminators, two galleries
-    assert ours(rows, features="backbone")[0]["learned mAP"] == ""
+    assert ours(rows, features="our backbone")[0]["learned mAP"] == ""
     assert ours(rows, features="VGG-16")[0]["Euclidean mAP"] == ""
 
 
@@ -104,12 +107,14 @@ def test_cells_of_tables_three_and_four(results):
     assert all(ours(rows, method="Dense SIFT (FV)")[0][name] for name in FIGURES)
     assert ours(rows, method="Dense SIFT (VLAD)")[0]["mAP"] == ""
     assert {row["method"] for row in ours(rows)} >= {
-        "backbone, euclidean",
-        "normalised_softmax, cosine",
+        "our backbone, euclidean",
+        "normalised softmax, cosine",
         "HoG, ResDyadDML",
     }
+    assert ours(rows, method="SatResNet-50")[0]["row"] == "ours, ResNet-50, euclidean"  # other weights: said so
+    assert all(str(results.parent) not in file.read_text() for file in (results / "matching").iterdir())
     scenes = tables["Table IV: SatScene"]
-    assert scenes[-2]["row"] == "ours, rsicd then train"
+    assert scenes[-2]["row"] == "ours, rsicd then train, ResDyadAE-ResDyadDML"
     printed = next(r for r in scenes if r["method"] == "SatResNet-50" and r["row"] == "published")
     assert (printed["P@100"], printed["mAP"]) == ("68.02 (impossible)", "74.19")
 

@@ -48,7 +48,7 @@ class ToyMatcher(Matcher, Autoencoding):
         return out
 
     def compare(self, left: Tensor, right: Tensor) -> Tensor:
-        out: Tensor = self.last(self.drop(functional.relu(self.norm(left * right)))).squeeze(1)
+        out: Tensor = self.last(self.drop(functional.relu(self.norm((left + right).square())))).squeeze(1)
         return out
 
     def pair_losses(self, first: Tensor, second: Tensor, same: Tensor) -> dict[str, Tensor]:

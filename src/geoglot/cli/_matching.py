@@ -57,6 +57,7 @@ def train(options: argparse.Namespace, settings: Mapping[str, Any]) -> int:
         "seed": options.seed,
         "descriptor": options.descriptor,
         "metric": options.metric,
+        "backbone_weights": options.backbone_weights,
         "initial": options.initial,
         "epochs": options.epochs,
         "batch": options.batch,
@@ -85,4 +86,31 @@ def train(options: argparse.Namespace, settings: Mapping[str, Any]) -> int:
         )
     words = str(folder) if len(runs) == 1 else f"{folder}/*"
     warn(f"{'the run is' if len(runs) == 1 else f'{len(runs)} runs are'} in {folder}. Next: {NEXT} {words}")
+    return DONE
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Measure runs, show one line per configuration and gallery, write the result files where asked."""
+    import sys
+
+    from geoglot.cli._command import DONE, needs_torch, warn
+    from geoglot.cli._output import as_json, choose_format, show_records
+
+    with needs_torch():
+        from geoglot.engine.matching.launch import evaluate_matching
+        from geoglot.engine.matching.tables import matching_rows
+
+    measured = evaluate_matching(options.run, options.out)
+    records = [record for record, _ in measured]
+    if choose_format(options.format, None, terminal=sys.stdout.isatty()) == "jsonl":
+        for record in records:
+            print(as_json(record))
+    else:
+        show_records(matching_rows(records), asked="table", title="image matching, the query left out")
+        leaks = {leak for record in records for leak in record["protocol"]["leak"].values() if leak}
+        for leak in sorted(leaks):
+            warn(f"gallery 'all' is no clean figure: {leak}.")
+    for _, path in measured:
+        if path is not None:
+            warn(f"wrote {path}.")
     return DONE

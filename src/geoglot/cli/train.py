@@ -11,6 +11,7 @@ SUMMARY = "Train a recipe, or any method on your data; a stopped run can be resu
 EXAMPLES = """
   geoglot train compact --data-root datasets/
   geoglot train compact --data-root datasets/ --out runs/compact --resume
+  geoglot train place --backbone-weights runs/compact_lite --out bundles/place
   geoglot train scan --data rsicd --backbone compact --backbone-weights runs/backbone --frozen --epochs 10
   geoglot train residual_dyad --data ucm --unlabelled rsicd --side 128 --epochs 20
   geoglot train residual_dyad_ablation --data-root datasets/ --out runs/ablation --resume
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train; every epoch's figures are one JSON line."""
-    from geoglot.cli import _hashing, _matching
+    from geoglot.cli import _hashing, _instance, _matching
     from geoglot.cli._command import DONE, needs_torch, warn
     from geoglot.cli._output import as_json
     from geoglot.cli._progress import progress_display
@@ -66,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
     settings = parse_settings(options.set)
     if _hashing.is_hashing_method(options.name):
         return _hashing.train(options, settings)
+    if options.name == "place":
+        return _instance.train(options, settings)
     if _matching.is_matching(options.name):
         return _matching.train(options, settings)
     changes = {**_changes(options), **({"config": settings} if settings else {})}

@@ -32,9 +32,12 @@ def ablation(
     """
     sweep: dict[str, MatchingRecipe] = {}
     for unit in UNITS:
-        rows: dict[str, tuple[Stage, str | None]] = {f"{unit}-ucm": (own, None), f"{unit}-rsicd": (unlabelled, None)}
-        rows[f"{unit}-tuned"] = tuning, f"{unit}-rsicd"
-        for name, (stage, initial) in rows.items():
+        rows = (
+            (f"{unit}-rsicd", unlabelled, None),
+            (f"{unit}-tuned", tuning, f"{unit}-rsicd"),
+            (f"{unit}-ucm", own, None),
+        )
+        for name, stage, initial in rows:
             sizes = {**config, "autoencoder": unit}
             sweep[name] = MatchingRecipe(
                 method="residual_dyad",
@@ -45,11 +48,14 @@ def ablation(
                 initial=initial,
                 seed=seed,
             )
-        for name in rows:
-            for discriminator in UNITS:
-                sizes = {**config, "autoencoder": unit, "discriminator": discriminator}
+            for discriminator in reversed(UNITS):
                 sweep[f"{name}-{discriminator}"] = MatchingRecipe(
-                    method="residual_dyad", config=sizes, side=side, stages=(pairs,), initial=name, seed=seed
+                    method="residual_dyad",
+                    config={**sizes, "discriminator": discriminator},
+                    side=side,
+                    stages=(pairs,),
+                    initial=name,
+                    seed=seed,
                 )
     return sweep
 

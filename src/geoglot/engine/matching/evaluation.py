@@ -385,12 +385,19 @@ def _read_run(run: Path) -> _Run:
 def _recipe(run: Path) -> dict[str, Any]:
     """The recipe; in place of a folder that it starts from, that one's recipe, or its name for another kind of run."""
     recipe: dict[str, Any] = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
+    for name in ("config", "descriptor_config"):
+        recipe[name] = {key: _without_folders(value) for key, value in (recipe.get(name) or {}).items()}
     initial = recipe.get("initial")
     if isinstance(initial, str):
-        folder = Path(initial)
+        folder = Path(initial) if Path(initial).is_dir() else run.parent / initial
         recipe["initial"] = folder.name  # no folders of the machine in a record
         if (folder / "recipe.json").is_file():
             before = _recipe(folder)
             if before.get("kind") == recipe.get("kind"):
                 recipe["initial"] = before
     return recipe
+
+
+def _without_folders(value: Any) -> Any:
+    """A path of the machine as its last name: weights, a run that features come from."""
+    return Path(value).name if isinstance(value, str) and ("/" in value or "\\" in value) else value

@@ -33,7 +33,7 @@ Extract = Callable[[Pixels], NDArray[np.float32]]
 
 def as_images(pictures: Pixels, device: str = "cpu") -> Tensor:
     """(B, side, side, 3) uint8 -> (B, 3, side, side) float32 in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2).float() / 255
+    return torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float() / 255
 
 
 def view_of(pictures: Pixels, view: int) -> Pixels:

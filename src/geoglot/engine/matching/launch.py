@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,9 +17,10 @@ from typing import Any, Final
 from geoglot.core import registry
 from geoglot.core.errors import UsageError
 from geoglot.engine.launch import RECIPES, parse_settings
+from geoglot.engine.matching.evaluation import VARYING, evaluate_runs, write_matching_result
 from geoglot.engine.matching.images import Progress, no_progress
 from geoglot.engine.matching.recipe import OWN_TRAIN, MatchingRecipe, Stage, matching_recipe_from
-from geoglot.engine.matching.running import METHODS, Note, run_matching
+from geoglot.engine.matching.running import METHODS, Note, load_recipe, run_matching
 from geoglot.engine.matching.training import Log
 from geoglot.engine.recipe import known_fields
 from geoglot.nn.matcher import Autoencoding
@@ -69,13 +71,22 @@ def named_sweep(
         found = module.SWEEP if hasattr(module, "SWEEP") else {"": module.RECIPE}
     else:
         found = {"": method_recipe(name, changes, unlabelled)}
-    changed = {key: with_changes(recipe, changes, stages) for key, recipe in found.items()}
+    changed = {key: with_changes(recipe, changes, words) for key, recipe, words in _own_words(found, stages)}
     if only is None:
         return changed
     chosen = {key: recipe for key, recipe in changed.items() if fnmatch.fnmatch(key, only)}
     if not chosen:
         raise UsageError(only, cause=f"fits no run of {name}", remedy=f"choose from {', '.join(found)}")
     return chosen
+
+
+def _own_words(sweep: Sweep, stages: Sequence[str]) -> Iterator[tuple[str, MatchingRecipe, list[str]]]:
+    """Every recipe with the words for its own stages; what fits none of the sweep is left with the first."""
+    anywhere = {stage.kind for recipe in sweep.values() for stage in recipe.stages}
+    strange = [word for word in stages if word.partition(".")[0] not in anywhere]
+    for key, recipe in sweep.items():
+        kinds = {stage.kind for stage in recipe.stages}
+        yield key, recipe, strange + [word for word in stages if word.partition(".")[0] in kinds]
 
 
 def method_recipe(name: str, changes: Mapping[str, Any], unlabelled: Sequence[str] = ()) -> MatchingRecipe:
@@ -171,9 +182,6 @@ def run_sweep(
     runs = []
     for name, recipe in sweep.items():
         place = folder / name if name else folder
-        resolved = recipe
-        if recipe.initial is not None and not (Path(recipe.initial) / "recipe.json").is_file():
-            resolved = replace(recipe, initial=str(folder / recipe.initial))
         if name:
             note(name)
 
@@ -182,7 +190,7 @@ def run_sweep(
 
         runs.append(
             run_matching(
-                resolved,
+                recipe,
                 place,
                 data_root=data_root,
                 cache=cache or folder.parent / "features",
@@ -193,3 +201,33 @@ def run_sweep(
             )
         )
     return runs
+
+
+def evaluate_matching(runs: Sequence[Path], results: Path | None = None) -> list[tuple[dict[str, Any], Path | None]]:
+    """The records of runs, one per configuration: runs that differ in seed or fold alone are taken together.
+
+    Args:
+        runs: Folders; of a sweep all of them.
+        results: Results folder, gets one file per record.
+
+    Returns:
+        Records in the order of their first runs, each with the file that was written.
+
+    Raises:
+        UsageError: No run, or a seed and fold twice.
+        DataError: A folder is no finished run of matching.
+    """
+    if not runs:
+        raise UsageError("--run", cause="is missing", remedy="give the folders of matching runs")
+    groups: dict[str, list[Path]] = {}
+    for run in runs:
+        groups.setdefault(_without_draws(load_recipe(run)), []).append(run)
+    records = [evaluate_runs(group) for group in groups.values()]
+    return [(record, write_matching_result(record, results) if results is not None else None) for record in records]
+
+
+def _without_draws(recipe: MatchingRecipe) -> str:
+    """What a recipe asks for apart from seeds and folds; a run that it starts from goes by its name."""
+    fields = {name: value for name, value in dataclasses.asdict(recipe).items() if name not in VARYING}
+    fields["initial"] = Path(recipe.initial).name if recipe.initial is not None else None
+    return json.dumps(fields, sort_keys=True)

@@ -112,6 +112,10 @@ class MatchingRecipe:
             the method's encoder.
         descriptor_config: Overrides of the descriptor's settings.
         metric: How two images are compared: by the method (``learned``), or by the distance of their features.
+        precision: Of the products in training; ``bfloat16`` is twice as fast on a CPU that has it. Validation and
+            scores are always ``float32``.
+        backbone_weights: Run folder or safetensors file that the weights of the method's ``backbone``, or of a
+            descriptor's, come from.
         initial: Run whose trained weights the method starts from, where they fit.
         seed: Of the weights and of what is drawn in training.
         split_seed: Of the split.
@@ -127,6 +131,8 @@ class MatchingRecipe:
     descriptor: str | None = None
     descriptor_config: Mapping[str, Any] = field(default_factory=dict)
     metric: Metric = "learned"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    backbone_weights: str | None = None
     initial: str | None = None
     seed: int = 0
     split_seed: int = 0

@@ -89,8 +89,10 @@ def run_matching(
     figures: dict[str, Any] = {}
     if recipe.metric == "learned" or recipe.descriptor is None:
         model = build_matcher(recipe, data, features.shape()).to(device)
+        if recipe.backbone_weights is not None and recipe.descriptor is None:
+            load_backbone_weights(model, recipe.backbone_weights)
         if recipe.initial is not None:
-            start_from(model, Path(recipe.initial), note)
+            start_from(model, initial_folder(recipe.initial, folder), note)
         trainer = MatchingTrainer(
             recipe,
             model,
@@ -108,6 +110,7 @@ def run_matching(
         else:
             (folder / METRICS).unlink(missing_ok=True)
         trainer.run(log)
+        calibrate(model, data, features.store(model, device), device)
         checkpoint.save(model.state_dict(), folder / CHECKPOINT)
         figures = {"training_seconds": round(trainer.seconds, 1), "parameters": count_parameters(model)}
     note("scoring")
@@ -120,6 +123,11 @@ def run_matching(
     for name in (STATE, BEST):
         (folder / name).unlink(missing_ok=True)
     return folder
+
+
+def initial_folder(initial: str, folder: Path) -> Path:
+    """The run that a run starts from: a folder, else one beside it."""
+    return Path(initial) if Path(initial).is_dir() else folder.parent / initial
 
 
 def finished(recipe: MatchingRecipe, folder: Path, *, resume: bool) -> bool:
@@ -198,7 +206,8 @@ def build_descriptor(recipe: MatchingRecipe) -> Descriptor:
         UsageError: There is no such descriptor, or a setting is unknown.
     """
     module = registry.load(DESCRIPTORS, str(recipe.descriptor))
-    return cast(Descriptor, module.Model(composition.configure(module, {}, recipe.descriptor_config)))
+    given = {"source": recipe.backbone_weights} if recipe.backbone_weights is not None else {}
+    return cast(Descriptor, module.Model(composition.configure(module, given, recipe.descriptor_config)))
 
 
 def load_described(recipe: MatchingRecipe, folder: Path) -> Extract:
@@ -239,6 +248,38 @@ def _build(recipe: MatchingRecipe, sizes: Mapping[str, Any]) -> Matcher:
     module = registry.load(METHODS, recipe.method)
     torch.manual_seed(recipe.seed)
     return cast(Matcher, module.Model(composition.configure(module, sizes, recipe.config)))
+
+
+def load_backbone_weights(model: Matcher, weights: str) -> None:
+    """Give the method's backbone the weights of a run or a file.
+
+    Raises:
+        UsageError: The method has no backbone.
+        DataError: The weights are absent or do not fit.
+    """
+    own: Any = getattr(model, "backbone", None)
+    name: Any = getattr(getattr(model, "config", None), "backbone", None)
+    if not isinstance(own, torch.nn.Module) or name is None:
+        cause = "has no backbone that weights could be for"
+        raise UsageError("the method", cause=cause, remedy="leave --backbone-weights out")
+    try:
+        own.load_state_dict(composition.load_backbone(name, weights).state_dict())
+    except RuntimeError as error:
+        cause = f"does not fit the backbone ({str(error).strip().splitlines()[-1].strip()})"
+        raise DataError(weights, cause=cause, remedy="give weights of the same backbone") from error
+
+
+def calibrate(model: Matcher, data: LabelledPictures, store: FeatureStore, device: str = "cpu") -> None:
+    """Fit what turns a method's scores into odds to the validation images, where the method has such a thing.
+
+    That is ``calibrate(features, labels)``; most methods learn odds from the start and have none.
+    """
+    own = getattr(model, "calibrate", None)
+    rows = data.rows("val")
+    if callable(own) and len(rows):
+        model.eval()
+        features = torch.from_numpy(store.features()[rows].astype(np.float32)).to(device)
+        own(features, torch.from_numpy(data.categories[rows]).to(device))
 
 
 def score(

@@ -26,16 +26,21 @@ Record = Mapping[str, Any]
 
 AUTOENCODERS: Final = {"dyad": "ResDyadAE", "residual": "ResAE"}
 DISCRIMINATORS: Final = {"dyad": "ResDyadDML", "residual": "ResDML"}
-DESCRIPTORS: Final = {
+NAMES: Final = {
+    "backbone": "our backbone",
+    "dense_sift": "Dense SIFT (VLAD)",
+    "googlenet": "GoogleNet",
     "hog": "HoG",
     "lbp_rgb": "LBP-RGB",
-    "dense_sift": "Dense SIFT (VLAD)",
-    "vgg16": "VGG-16",
-    "googlenet": "GoogleNet",
     "netvlad": "NetVLAD",
-    "resnet50": "SatResNet-50",
+    "normalised_softmax": "normalised softmax",
+    "resnet50": "ResNet-50",
+    "siamese": "Siamese",
+    "vgg16": "VGG-16",
 }
-"""Which printed row a descriptor stands beside; ours are not always the same weights, see each file."""
+"""Of descriptors and methods, as the paper prints them where it has them."""
+BESIDE: Final = {"ResNet-50": "SatResNet-50"}
+"""Printed rows of other weights that ours stand below."""
 FISHER: Final = "Dense SIFT (FV)"
 SHARE: Final = 0.8
 GALLERIES: Final = ("all", "test")
@@ -99,10 +104,10 @@ def features_of(record: Record) -> str:
     if descriptor == "dense_sift" and (settings.get("descriptor_config") or {}).get("aggregation") == "fisher":
         return FISHER
     if descriptor is not None:
-        return DESCRIPTORS.get(descriptor, str(descriptor))
+        return NAMES.get(descriptor, str(descriptor))
     if model["id"] == "residual_dyad":
         return AUTOENCODERS[settings["config"].get("autoencoder", "dyad")]
-    return "Siamese" if model["id"] == "siamese" else str(model["id"])
+    return NAMES.get(model["id"], str(model["id"]))
 
 
 def learned_from(record: Record) -> str:
@@ -182,8 +187,8 @@ def _metrics(records: Sequence[Record]) -> list[Row]:
         head = {"features": printed.features}
         cells = {"Euclidean mAP": f"{printed.euclidean:.2f}", "learned mAP": f"{printed.learned:.2f}"}
         rows.append({**head, "row": "published", **_no_details("all", "256"), **cells})
-        rows += _metric_rows(head, [r for r in records if features_of(r) == printed.features])
-    others = [r for r in records if features_of(r) not in {printed.features for printed in TABLE_II}]
+        rows += _metric_rows(head, [r for r in records if _beside(r) == printed.features])
+    others = [r for r in records if _beside(r) not in {printed.features for printed in TABLE_II}]
     for name in dict.fromkeys(features_of(r) for r in others):
         rows += _metric_rows({"features": name}, [r for r in others if features_of(r) == name])
     return rows
@@ -202,7 +207,8 @@ def _metric_rows(head: Row, records: Sequence[Record]) -> list[Row]:
         comparisons: list[Record | None] = [*learned] or [None]
         for comparison in comparisons:
             shown = [*distance[:1], *([comparison] if comparison is not None else [])]
-            words = [word for word in (start, title_of(comparison) if comparison is not None else "") if word]
+            titles = [title_of(comparison)] if comparison is not None else [title_of(r) for r in distance[:1]]
+            words = [word for word in (start, *titles) if word]
             for gallery in GALLERIES:
                 details = {"gallery": gallery, "side px": side, "runs": "/".join(str(len(r["runs"])) for r in shown)}
                 cells = {
@@ -222,8 +228,11 @@ def _comparison(printed: Sequence[ComparisonRow], records: Sequence[Record]) -> 
         head = {"method": theirs.title}
         rows.append({**head, "row": "published", **_no_details("all", "256"), **_published_cells(theirs)})
         # Printed rows of descriptors are by Euclidean distance.
-        names = (theirs.title, f"{theirs.title}, euclidean")
-        ours = [r for r in records if title_of(r) in names]
+        ours = [
+            r
+            for r in records
+            if title_of(r) == theirs.title or (_beside(r) == theirs.title and r["model"]["metric"] == "euclidean")
+        ]
         shown += ours
         rows += _comparison_rows(head, ours) or [{**head, "row": "ours", **_no_details(), **dict.fromkeys(FIGURES, "")}]
     for record in records:
@@ -319,8 +328,13 @@ def _start_words(record: Record) -> str:
 
 
 def _ours(record: Record) -> str:
-    words = _start_words(record)
-    return f"ours, {words}" if words else "ours"
+    return ", ".join(word for word in ("ours", _start_words(record), title_of(record)) if word)
+
+
+def _beside(record: Record) -> str:
+    """The features' printed row."""
+    name = features_of(record)
+    return BESIDE.get(name, name)
 
 
 def _best(record: Record) -> float:

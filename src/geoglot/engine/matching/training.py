@@ -204,7 +204,8 @@ class MatchingTrainer:
         batches = lesson.epoch(epoch)
         for step in range(lesson.steps):
             self.model.train()
-            losses = next(batches)
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+                losses = next(batches)
             set_learning_rate(self.optimiser, self.patience.rate_at(epoch * lesson.steps + step, lesson.steps))
             self.optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(losses["total"])

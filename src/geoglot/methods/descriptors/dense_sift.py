@@ -111,7 +111,7 @@ def grid(side: int, cell: int, step: int) -> NDArray[np.float32]:
         raise UsageError(f"cells of {cell}", cause=f"need {4 * cell} pixels, the side is {side}", remedy="choose fewer")
     places = np.arange(0, room + 1, step, dtype=np.float32)
     places += 2 * cell + (room - places[-1]) // 2
-    return np.stack(np.meshgrid(places, places), -1).reshape(-1, 2).astype(np.float32)
+    return np.asarray(np.stack(np.meshgrid(places, places), -1).reshape(-1, 2), np.float32)
 
 
 def local_descriptors(grey: NDArray[np.uint8], cells: tuple[int, ...], step: int) -> NDArray[np.float32]:
@@ -136,7 +136,7 @@ def local_descriptors(grey: NDArray[np.uint8], cells: tuple[int, ...], step: int
     kept, found = cv2.SIFT_create().compute(np.ascontiguousarray(grey), points)
     if len(kept) != len(points):
         raise UsageError("dense_sift", cause="points of the grid went missing", remedy="choose other cells or step")
-    return np.asarray(found, np.float32) / 512
+    return np.asarray(found / 512, np.float32)
 
 
 def vlad(local: NDArray[np.float32], words: NDArray[np.float32], *, intra: bool = False) -> NDArray[np.float32]:

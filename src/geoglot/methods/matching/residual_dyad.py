@@ -126,7 +126,7 @@ def cross_entropy(logits: Tensor, same: Tensor) -> Tensor:
 
 def printed_cross_entropy(logits: Tensor, same: Tensor) -> Tensor:
     """-y log p, equation 9 as printed; for comparison. Logits (P,), bool (P,) -> (P,)."""
-    return -same * functional.logsigmoid(logits)
+    return -same.to(logits.dtype) * functional.logsigmoid(logits)
 
 
 class Model(Matcher, Autoencoding):

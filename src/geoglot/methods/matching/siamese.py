@@ -1,9 +1,9 @@
 """Siamese network: one branch turns each image into a vector, and the distance of two vectors tells a match.
 
 Paper        N. Khurshid, Mohbat, M. Taj, F. Z. Qureshi, A Residual-Dyad Encoder Discriminator Network for Remote
-             Sensing Image Matching, IEEE Transactions on Geoscience and Remote Sensing 58(3), 2020, where it is
-             compared with; after G. Koch, R. Zemel, R. Salakhutdinov, Siamese Neural Networks for One-shot
-             Image Recognition, 2015, and for the loss R. Hadsell, S. Chopra, Y. LeCun, Dimensionality Reduction by Learning an Invariant
+             Sensing Image Matching, IEEE Transactions on Geoscience and Remote Sensing 58(3), 2020, compares with it.
+             After G. Koch, R. Zemel, R. Salakhutdinov, Siamese Neural Networks for One-shot Image Recognition, 2015,
+             and, for the loss, R. Hadsell, S. Chopra, Y. LeCun, Dimensionality Reduction by Learning an Invariant
              Mapping, CVPR 2006
 Input        images (B, 3, 256, 256) in [0, 1]; or, where Config.features is set, any features (B, C, H, W) of them
 Output       the distance of two images' vectors, and from it a probability that they match
