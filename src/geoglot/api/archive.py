@@ -218,12 +218,12 @@ class Archive:
             collapse: Count overlapping tiles of one place as one hit.
             language: Language of the words (``en``, ``ar``, ``fr``, ``it``), where the guess would be wrong. It is
                 noted in the answer; the model reads all of them alike.
-            rerank: A second look at the first candidates. A search by one picture alone takes ``place`` by itself:
-                tiles that show the very place of the picture go first; ``none`` leaves that out. Others: ``exact`` (an archive of binary codes: by float16 vectors),
-                ``reciprocal`` (how the words rank for each place among other captions), ``dyad`` or the folder of a
-                matcher bundle (how sure it is that each place is of the same kind as the example pictures), or the
-                folder of a scorer bundle, which reads words and pixels together. Scores and bands stay those of the
-                archive's model.
+            rerank: A second look at the first candidates. ``place`` puts tiles that show the very place of the example
+                picture first; a search by one picture alone does so by itself, and ``none`` leaves it out. ``exact``
+                (an archive of binary codes: by float16 vectors), ``reciprocal`` (how the words rank for each place
+                among other captions), ``dyad`` or the folder of a matcher bundle (how sure it is that each place is of
+                the same kind as the example pictures), or the folder of a scorer bundle, which reads words and pixels
+                together. Scores stay those of the archive's model, and so do bands, but for tiles of the same place.
             candidates: How many candidates get the second look.
 
         Returns:

@@ -1,4 +1,4 @@
-"""The second look of a search by picture: which candidates show the very place of the example?
+"""The second look of a search by picture: candidates that show the very place of the example go first.
 
 Candidates are read again from their files, the local descriptors of example and candidate are compared
 (:mod:`geoglot.models.place`), and candidates that agree go first, best first. The others keep their order: they are

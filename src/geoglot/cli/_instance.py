@@ -1,4 +1,4 @@
-"""The part of ``geoglot evaluate`` and ``geoglot train`` that is about places: does a second view find its place?"""
+"""The part of ``geoglot evaluate`` and ``geoglot train`` that is about finding a place by a second view of it."""
 
 from __future__ import annotations
 

@@ -27,6 +27,8 @@ REACH: Final = 1.5
 """How far, in cells, a pair may lie from where the transform puts it."""
 FITTED: Final = 40
 """So many candidates with the most votes are fitted; the others do not agree enough to matter."""
+FEWEST_PAIRS: Final = 6
+"""With fewer pairs that a transform explains there is no evidence: two pictures of nothing agree everywhere."""
 _TOGETHER: Final = 32
 _SCALE_BOUNDS: Final = (0.5, 2.0)
 
@@ -36,7 +38,7 @@ class Agreement:
     """How well each of N candidates agrees with a query.
 
     Attributes:
-        score: (N,) float64 in [0, 1] or slightly below; 0 for candidates that were not fitted.
+        score: (N,) float64 in [0, 1] or slightly below; 0 for candidates that were not fitted or have too few pairs.
         pairs: (N,) int64, pairs of positions that the transform explains.
         transforms: (N, 2, 3) float64; positions of the query to the candidate's, in sides from the middle, (x, y).
     """
@@ -73,7 +75,8 @@ def agreement(query: NDArray[np.float32], candidates: NDArray[np.float32], *, fi
         chosen = np.flatnonzero(mutual[row] & (similarity[row] > 0))
         fit = _fit(cells[chosen], cells[best[row, chosen]], similarity[row, chosen], transforms[row])
         transforms[row], pairs[row] = fit
-        score[row] = _carried_over(query, candidates[row], transforms[row], cells, grid)
+        if pairs[row] >= FEWEST_PAIRS:
+            score[row] = _carried_over(query, candidates[row], transforms[row], cells, grid)
     transforms[:, :, 2] /= grid
     return Agreement(score, pairs, transforms)
 
@@ -125,7 +128,7 @@ def _most_votes(
             table = table.reshape(count, span, span)
             table[:, 1:-1] = table[:, :-2] + table[:, 1:-1] + table[:, 2:]
             table[:, :, 1:-1] = table[:, :, :-2] + table[:, :, 1:-1] + table[:, :, 2:]
-            flat = table.reshape(count, -1)
+            flat = table.reshape(count, span * span)
             at = flat.argmax(axis=1)
             votes = flat[np.arange(count), at]
             better = votes > most

@@ -1,8 +1,8 @@
 """A place bundle: local descriptors of pictures, and whether two pictures show the same place.
 
-One network gives a descriptor for each position of a grid; :mod:`geoglot.metrics.same_place` looks for the shift, scale
-and rotation under which those of two pictures agree. The bundle says from which agreement on two pictures are called the
-same place; that was chosen on pictures of different places, of which next to none may be called the same.
+One network gives a descriptor for each position of a grid; :mod:`geoglot.metrics.same_place` looks for the shift,
+scale and rotation under which those of two pictures agree. The bundle says from which agreement on two pictures are
+called the same place; that was chosen on pictures of different places, of which next to none may be called the same.
 """
 
 from __future__ import annotations

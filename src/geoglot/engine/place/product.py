@@ -221,7 +221,7 @@ def card_text(manifest: dict[str, Any]) -> str:
             f"- Image network: {card['image_network']}, as it was; pictures of {manifest['side']} pixels",
             f"- Trained on: {'; '.join(card['trained_on'])}; {card['pictures']:,} pictures",
             f"- The same place from an agreement of {manifest['thresholds']['same']:g} on",
-            f"- On {measured['searches']} validation searches with a synthetic second view of medium severity: found in "
+            f"- On {measured['searches']} validation searches with a synthetic second view (medium): found in "
             f"{measured['same_place_found_percent']} %, a different place called the same in "
             f"{measured['different_place_called_same_percent']} %",
             f"- Quantisation: {card['quantisation']}",

@@ -172,7 +172,7 @@ def train_head(pairs: ViewPairs, recipe: PlaceRecipe, log: Callable[[dict[str, A
             loss.backward()
             optimiser.step()
             schedule.step()
-            told.append((float(loss), float(right)))
+            told.append((float(loss.detach()), float(right)))
         mean = np.mean(told, axis=0)
         log({"epoch": epoch + 1, "loss": round(float(mean[0]), 4), "found": round(float(mean[1]), 4)})
     return head.eval()
