@@ -148,7 +148,7 @@ def paper_parameters(variant: str = "paper") -> int:
 
     Example:
         >>> paper_parameters()
-        4925320
+        4372180
     """
     import torch
 
