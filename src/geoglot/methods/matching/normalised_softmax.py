@@ -63,7 +63,7 @@ VIEWS: Final = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Sizes and training of the method.
+    """Sizes and training of the method, those of our runs on two processor cores.
 
     Attributes:
         backbone: Name of a backbone, see :func:`geoglot.nn.backbone.build_backbone`.
@@ -87,12 +87,12 @@ class Config:
     backbone: str = "efficientnet_lite0"
     channels: tuple[int, ...] = (40, 80, 160, 320)
     side: int = 144
-    train_side: int | None = None
+    train_side: int | None = 112
     classes: int = 21
     dimension: int = 256
     temperature: float = 0.05
-    frozen: int = 0
-    backbone_factor: float = 0.2
+    frozen: int = 2
+    backbone_factor: float = 1 / 6
     batch_statistics: bool = False
     smallest_area: float = 0.4
     colours: float = 0.3
@@ -302,7 +302,15 @@ class Model(Matcher):
         return random_colours(views, generator=generator, strength=self.config.colours).clamp(0, 1)
 
 
-SMALL: dict[str, Any] = {"backbone": "compact", "channels": (4, 8, 8, 12), "side": 64, "dimension": 16, "classes": 4}
+SMALL: dict[str, Any] = {
+    "backbone": "compact",
+    "channels": (4, 8, 8, 12),
+    "side": 64,
+    "train_side": None,
+    "frozen": 0,
+    "dimension": 16,
+    "classes": 4,
+}
 """Sizes at which the contract tests run in a moment."""
 
 
@@ -314,6 +322,6 @@ def paper_parameters(variant: str = "paper") -> int:
         27702336
     """
     with torch.device("meta"):
-        model = Model(Config(backbone="resnet50", dimension=2048))
+        model = Model(Config(backbone="resnet50", dimension=2048, frozen=0))
     counted = (model.backbone, model.embedding)
     return sum(p.numel() for network in counted if network is not None for p in network.parameters())
