@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -153,14 +154,15 @@ def test_overlapping_tiles_of_one_scene_are_no_duplicates_and_copied_scenes_pair
         tiles = found.tiles
     assert tiles == 3 * 35 + 25
     for group in found.groups:
-        names = [Path(member.source).name for member in group.members]
-        assert len(set(names)) == len(names)  # never two tiles of one scene
-        assert "elsewhere.tif" not in names
-        windows = {tuple(member.tile.window) for member in group.members}
-        assert len(windows) == 1  # of the shifted one too: its tile overlaps that of the other best
+        assert "elsewhere.tif" not in {Path(member.source).name for member in group.members}
+        # two tiles of one file may be there (drawn ground repeats after 1,024 pixels), but none that overlap
+        for one, other in combinations(group.members, 2):
+            if one.source == other.source:
+                a, b = one.tile.window, other.tile.window
+                assert abs(a.column - b.column) >= 256 or abs(a.row - b.row) >= 256
     shares = {frozenset((Path(pair.first).stem, Path(pair.second).stem)): pair.share for pair in found.scenes}
-    assert shares[frozenset(("town", "town-bright"))] > 0.9
-    assert shares[frozenset(("town", "town-shifted"))] > 0.6
+    assert shares[frozenset(("town", "town-bright"))] > 0.8  # bright sand is white
+    assert shares[frozenset(("town", "town-shifted"))] > 0.9
     assert set().union(*shares) == {"town", "town-bright", "town-shifted"}
     located = found.to_geojson()["features"]
     assert all(feature["geometry"]["type"] == "Polygon" for feature in located)
