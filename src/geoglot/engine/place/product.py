@@ -27,7 +27,6 @@ from geoglot.geo.resample import to_square
 from geoglot.models.bundle import IMAGE, open_network
 from geoglot.models.place import DESCRIPTORS, PlaceBundle, load_place
 from geoglot.nn.backbone import Backbone, build_backbone, compact_backbone_weights
-from geoglot.nn.efficientnet import published_weights
 from geoglot.nn.place import PlaceNetwork, PlaceTrunk
 
 SOURCE_SIDE: Final = 224
@@ -41,23 +40,17 @@ Progress = Callable[[int, int], None]
 
 
 def backbone_of(weights: Path) -> Backbone:
-    """A backbone from a run of geoglot-compact (either image network), or from published EfficientNet-Lite0 weights.
+    """The image network of a run of geoglot-compact.
 
     Raises:
-        DataError: The tensors fit neither.
+        DataError: The run has another network.
     """
     tensors = checkpoint.load(weights / "checkpoint.safetensors" if weights.is_dir() else weights)
-    prefix = "image.network."
-    own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    if any(name.startswith("stages.") for name in own):
-        backbone, found = build_backbone("compact"), compact_backbone_weights(tensors)
-    else:
-        backbone = build_backbone("efficientnet_lite0")
-        found = {f"network.network.{name}": tensor for name, tensor in (own or published_weights(tensors)).items()}
+    backbone = build_backbone("compact")
     try:
-        backbone.load_state_dict(found)
+        backbone.load_state_dict(compact_backbone_weights(tensors))
     except RuntimeError as error:
-        remedy = "give a run of geoglot-compact or weights of EfficientNet-Lite0"
+        remedy = "give a run of geoglot-compact"
         raise DataError(weights, cause="has tensors of another network", remedy=remedy) from error
     return backbone.eval()
 
@@ -77,7 +70,7 @@ def train_place(
     """Train the head on an image network and write the bundle.
 
     Args:
-        weights: Run of geoglot-compact, or file of EfficientNet-Lite0 weights.
+        weights: Run of geoglot-compact.
         out: Folder of the bundle.
         datasets: Names; their train splits give pictures, their val splits the threshold.
         data_root: Folder with one folder per dataset.

@@ -11,7 +11,7 @@ Equations    x        W (LN(mean over the last map)), LN without scale and shift
              odds     a cos(x, x') + b                                   -> nn.proxies.CosineOdds
              overlap  sum over classes z of sqrt(P(z | x) P(z | x'))     -> class_directions
 Deviations   1. The paper starts from an ImageNet-trained ResNet-50; any backbone of nn.backbone serves here, and
-                EfficientNet-Lite0 is the default, which two processor cores can train.
+                our own is the default, which two processor cores can train.
              2. The paper's best embedding has 2,048 numbers; 256 is the default.
              3. Retrieval needs no probability, so the paper has none. Scale a and offset b are fitted to the validation
                 images' pairs by :meth:`Model.calibrate`, both kinds of pairs weighing alike.
@@ -84,7 +84,7 @@ class Config:
         features: (C, H, W) of features that come from elsewhere: then there is no backbone.
     """
 
-    backbone: str = "efficientnet_lite0"
+    backbone: str = "compact"
     channels: tuple[int, ...] = (40, 80, 160, 320)
     side: int = 144
     train_side: int | None = 112
