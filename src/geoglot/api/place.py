@@ -31,14 +31,14 @@ MOST_PIECES: Final = 9
 """A larger scene as an example is compared as a whole and by so many of its tiles."""
 
 
-def order_of(agreed: NDArray[np.float64], same: float) -> NDArray[np.int64]:
-    """Rows of candidates: those that show the same place first, best first, then the others as they were.
+def order_of(agreed: NDArray[np.float64], first: float) -> NDArray[np.int64]:
+    """Rows of candidates: those that agree more than chance has it first, best first, then the others as they were.
 
     Example:
         >>> order_of(np.array([0.1, 0.5, 0.2, 0.7]), 0.4).tolist()
         [3, 1, 0, 2]
     """
-    return np.argsort(-np.where(agreed >= same, agreed, 0.0), kind="stable")
+    return np.argsort(-np.where(agreed >= first, agreed, 0.0), kind="stable")
 
 
 def at_hand() -> bool:
@@ -95,7 +95,7 @@ def places_first(reader: PlaceReader, query: Query, rerank: str) -> SecondLook:
     ) -> tuple[list[RawHit], tuple[str, ...]]:
         first, rest = found[:candidates], found[candidates:]
         agreed = reader.agreements(first, query)
-        order = order_of(agreed, reader.place.same)
+        order = order_of(agreed, reader.place.first)
         told = [
             replace(hit, same_place=bool(score >= reader.place.same)) for hit, score in zip(first, agreed, strict=True)
         ]

@@ -59,7 +59,7 @@ class PlaceHead(nn.Module):
         self.projection = nn.Conv2d(hidden, dimension, 1)
         nn.init.orthogonal_(self.straight.weight.view(dimension, inputs))
         nn.init.zeros_(self.projection.weight)
-        nn.init.zeros_(self.projection.bias)
+        nn.init.constant_(self.projection.get_parameter("bias"), 0.0)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, inputs, G, G) -> (B, G x G, dimension), unit rows, row by row of the grid."""

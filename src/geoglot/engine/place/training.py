@@ -42,7 +42,7 @@ class PlaceRecipe:
 
     side: int = 144
     pictures: int = 1600
-    epochs: int = 8
+    epochs: int = 4
     batch: int = 16
     anchors: int = 48
     temperature: float = 0.06
@@ -169,7 +169,7 @@ def train_head(pairs: ViewPairs, recipe: PlaceRecipe, log: Callable[[dict[str, A
                 temperature=recipe.temperature,
             )
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
             told.append((float(loss.detach()), float(right)))
