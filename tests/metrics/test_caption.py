@@ -129,7 +129,6 @@ def test_the_order_of_images_and_references_changes_nothing(pairs, random):
 def test_values_stay_in_their_ranges(pairs):
     found = measured(pairs)
     assert all(-1e-12 <= value <= 1 + 1e-12 for value in (*found.bleu, found.rouge_l))
-    assert list(found.bleu) == sorted(found.bleu, reverse=True) or found.bleu[0] < 1e-6
     assert ((found.image_cider >= 0) & (found.image_cider <= 10 + 1e-9)).all()
 
 
