@@ -21,7 +21,7 @@ _TOKEN = re.compile(
     r"\d+(?:[.,:]\d+)+\b"  # 1,093 and 0.5
     rf"|{_LETTERS}(?:['_/-]{_LETTERS})*"  # words, whole over hyphen, apostrophe, slash and underscore
     r"|'(?:s|re|ve|ll|d|m)\b"  # the second half of a contraction that was parted before
-    r"|[%&$€£+=@#<>°]"
+    r"|[%&$€£+=@#<>°*~^|]"
 )
 _PLAIN = re.compile(r"[a-z ]*(?:\. *)?")
 _CONTRACTION = re.compile(r"(?P<first>.+?)(?P<second>n't|'(?:s|re|ve|ll|d|m))")
