@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from geoglot.text.caption_decoding import END, PADDING, START, UNKNOWN
+
+__all__ = ["END", "PADDING", "START", "UNKNOWN", "CaptionBatch", "Captioner", "Context", "State", "rows"]
+
 Context = dict[str, Tensor]
 """What of B images does not change while their captions are written; every tensor has B as its first axis."""
 State = dict[str, Tensor]
 """What changes from word to word; every tensor has the number of captions being written as its first axis."""
-
-PADDING, START, END, UNKNOWN = 0, 1, 2, 3
-"""Token ids that every caption vocabulary begins with."""
 
 
 @dataclass(frozen=True, kw_only=True)
