@@ -11,6 +11,7 @@ changes with the split and its size: figures of two splits do not compare.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -132,10 +133,12 @@ def caption_tokens(
 
 def _as_sentences(words: Sequence[tuple[Sequence[str], Sequence[Sequence[str]]]]) -> Sentences:
     sentences = [hypothesis for hypothesis, _ in words]
-    image = list(range(len(words)))
+    image, repeats = list(range(len(words))), [1] * len(words)
     for place, (_, captions) in enumerate(words):
-        sentences.extend(captions)
-        image.extend([place] * len(captions))
+        distinct = Counter(map(tuple, captions))
+        sentences.extend(distinct)
+        image.extend([place] * len(distinct))
+        repeats.extend(distinct.values())
     ids: dict[str, int] = {}
     flat = [ids.setdefault(word, len(ids)) for sentence in sentences for word in sentence]
     lengths = np.array([len(sentence) for sentence in sentences], dtype=np.int64)
@@ -144,6 +147,7 @@ def _as_sentences(words: Sequence[tuple[Sequence[str], Sequence[Sequence[str]]]]
         sentence=np.repeat(np.arange(len(sentences)), lengths),
         lengths=lengths,
         image=np.array(image, dtype=np.int64),
+        repeats=np.array(repeats, dtype=np.int64),
         images=len(words),
     )
 

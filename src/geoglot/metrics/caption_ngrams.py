@@ -38,6 +38,7 @@ class Sentences:
         sentence: int64 (W,), which sentence each word is in.
         lengths: int64 (S,), words per sentence.
         image: int64 (S,), which image each sentence belongs to; the first N are 0 to N - 1.
+        repeats: int64 (S,), how many references of the image are this very sentence; 1 for a hypothesis.
         images: N.
     """
 
@@ -45,6 +46,7 @@ class Sentences:
     sentence: NDArray[np.int64]
     lengths: NDArray[np.int64]
     image: NDArray[np.int64]
+    repeats: NDArray[np.int64]
     images: int
 
 
@@ -100,7 +102,8 @@ def bleu_and_cider(sentences: Sentences) -> tuple[BleuCounts, NDArray[np.float64
     # The public evaluation measures length in pairs of words; only an empty caption makes a difference, and it has 0.
     difference = np.maximum(lengths[owner] - 1, 0) - np.maximum(lengths[images:] - 1, 0)
     similarity *= 10 / LONGEST * np.exp(-(difference**2) / (2 * SIGMA**2))
-    cider = np.bincount(owner, similarity, images) / np.bincount(owner, minlength=images)
+    repeats = sentences.repeats[images:]
+    cider = np.bincount(owner, similarity * repeats, images) / np.bincount(owner, repeats, images)
     words = sentences.lengths[:images]
     counts = np.maximum(words[:, None] - np.arange(LONGEST), 0)
     return BleuCounts(matches=matches, counts=counts, words=words, closest=_closest(sentences)), cider
@@ -189,7 +192,8 @@ def _cosine(
     images = sentences.images
     inner = np.bincount(counted.sentence[split:] - images, product, len(sentences.lengths) - images)
     norms = norm[sentences.image[images:]] * norm[images:]
-    return np.divide(inner, norms, out=np.zeros_like(inner), where=norms > 0)
+    similar: NDArray[np.float64] = np.divide(inner, norms, out=np.zeros(len(norms)), where=norms > 0)
+    return similar
 
 
 def _looked_up(keys: NDArray[np.int64], table: NDArray[np.int64], values: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -23,6 +23,7 @@ _TOKEN = re.compile(
     r"|'(?:s|re|ve|ll|d|m)\b"  # the second half of a contraction that was parted before
     r"|[%&$€£+=@#<>°]"
 )
+_PLAIN = re.compile(r"[a-z ]*(?:\. *)?")
 _CONTRACTION = re.compile(r"(?P<first>.+?)(?P<second>n't|'(?:s|re|ve|ll|d|m))")
 _ELIDED = re.compile(r"[^']+'?")
 _WHOLE_ELISION = re.compile(r"[dlno]'[^\W\d_]{2,}[\w-]*|c'est|\w*qu'[aeiou]\w+")
@@ -92,8 +93,10 @@ def join_words(words: Iterable[str]) -> str:
 
 
 def _tokens(caption: str) -> list[str]:
-    text = unicodedata.normalize("NFC", caption.lower()).replace("’", "'")
-    return _TOKEN.findall(text)
+    text = caption.lower()
+    if _PLAIN.fullmatch(text):  # most captions, and many times faster
+        return text.replace(".", " ").split()
+    return _TOKEN.findall(unicodedata.normalize("NFC", text).replace("’", "'"))
 
 
 def _parted(token: str) -> tuple[str, tuple[str, ...]]:
