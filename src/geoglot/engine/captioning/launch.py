@@ -1,6 +1,7 @@
 """From words on the command line to runs of captioning: a method with its defaults, a recipe, or a sweep of recipes.
 
-A file of ``geoglot.recipes`` holds one experiment, ``RECIPE``, or several that make one table, ``SWEEP``: recipes by name.
+A file of ``geoglot.recipes`` holds one experiment, ``RECIPE``, or several that make one table, ``SWEEP``: recipes by
+name.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 ``predictions.jsonl`` has one line per image and language: ``dataset``, ``id``, ``split``, ``language``, ``caption``,
 ``log_probability``, and for methods with attributes ``attributes`` (word to probability, those of at least
-:data:`LEAST_SHOWN`, most probable first) and ``sampled`` (the words that guided the sentence). References are not copied.
+:data:`LEAST_SHOWN`, most probable first) and ``sampled`` (the words that guided the sentence). References are not
+copied.
 """
 
 from __future__ import annotations

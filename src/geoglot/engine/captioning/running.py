@@ -101,7 +101,8 @@ def run_captioning(
         "categories": len(categories),
         "max_length": recipe.max_length,
     }
-    write_json(folder / CONFIG, {**sizes, "category_names": list(categories), "backbone_sha256": grids.sha256})
+    about = {"backbone_sha256": grids.sha256, "backbone_about": backbone_about(recipe)}
+    write_json(folder / CONFIG, {**sizes, "category_names": list(categories), **about})
     model = build_captioner(recipe, sizes)
     if recipe.word_vectors is not None:
         start_from_word_vectors(model, recipe.word_vectors, vocabulary, attributes, note)
@@ -152,6 +153,23 @@ def run_captioning(
     write_json(folder / SUMMARY, summary)
     (folder / STATE).unlink(missing_ok=True)
     return folder
+
+
+def backbone_about(recipe: CaptioningRecipe) -> dict[str, Any]:
+    """What the frozen network is and what it has learnt from, for the record beside a number.
+
+    Example:
+        >>> backbone_about(CaptioningRecipe(method="jtts", backbone_weights="weights/resnet101.safetensors"))
+        {'name': 'resnet101', 'weights': 'resnet101.safetensors', 'trained_on': None}
+    """
+    if recipe.backbone_weights is None:
+        return {"name": recipe.backbone, "weights": None, "trained_on": "nothing"}
+    path = Path(recipe.backbone_weights)
+    about: dict[str, Any] = {"name": recipe.backbone, "weights": path.name, "trained_on": None}
+    if (path / RECIPE).is_file():
+        fields = _read(path / RECIPE, path)
+        about["trained_on"] = [f"{name} train" for name in fields.get("datasets", [])]
+    return about
 
 
 def _mean(values: Mapping[str, float]) -> float:

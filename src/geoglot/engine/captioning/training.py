@@ -215,7 +215,7 @@ class CaptionTrainer:
             raise DataError(self.folder / STATE, cause=cause, remedy="choose another folder") from error
         self.epoch, self.steps, self.best_epoch = int(epoch), int(steps), int(best_epoch)
         self._keep_lines()
-        # An epoch beyond the saved one may have overwritten the best weights: it is trained again, and writes them again.
+        # An epoch beyond the saved one may have replaced the best weights: it is trained again and replaces them again.
 
     def _keep_lines(self) -> None:
         path = self.folder / METRICS

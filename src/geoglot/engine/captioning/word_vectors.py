@@ -34,7 +34,7 @@ class WordVectors:
 
 
 def read_word_vectors(path: Path, words: Collection[str]) -> WordVectors:
-    """Vectors of the words that a file knows, read line by line.
+    r"""Vectors of the words that a file knows, read line by line.
 
     Args:
         path: Text file; a first line of two numbers, as word2vec writes it, is passed over.
@@ -47,7 +47,7 @@ def read_word_vectors(path: Path, words: Collection[str]) -> WordVectors:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder) / "vectors.txt"
-        ...     _ = path.write_text("river 1.0 2.0\\ntree 3.0 4.0\\n")
+        ...     _ = path.write_text("river 1.0 2.0\ntree 3.0 4.0\n")
         ...     read_word_vectors(path, {"tree", "sand"}).rows(["sand", "tree"]).tolist()
         [[nan, nan], [3.0, 4.0]]
     """
