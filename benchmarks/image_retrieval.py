@@ -89,6 +89,7 @@ def main() -> None:
     )
     cpu = time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(f"{seconds:.1f} s, {cpu:.1f} s of processor time, {peak / 2**30:.2f} GiB", flush=True)
 
     chosen = np.random.default_rng(1).choice(len(vectors), options.naive, replace=False)
     listed, classes = vectors.astype(float).tolist(), categories.tolist()

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from fake_datasets import write_fake, write_pictures, write_published, write_scene_folders
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoglot.core.errors import DataError, UsageError
@@ -31,6 +31,7 @@ def enough(categories: list[int], least: int) -> list[int]:
     return categories + [c for c, n in Counter(categories).items() for _ in range(least - n)]
 
 
+@settings(deadline=None)
 @given(categories=CATEGORIES, share=st.floats(0.05, 0.95), seed=st.integers(0, 2**31))
 def test_split_is_stratified_and_deterministic(categories, share, seed):
     categories = enough(categories, 2)
@@ -47,6 +48,7 @@ def test_split_is_stratified_and_deterministic(categories, share, seed):
         assert counts["val"] == (max(round(rest / 10), 1) if rest >= 3 else 0)
 
 
+@settings(deadline=None)
 @given(categories=CATEGORIES, seed=st.integers(0, 1000))
 def test_folds_test_every_image_once(categories, seed):
     categories = enough(categories, FOLDS)
@@ -61,6 +63,7 @@ def test_folds_test_every_image_once(categories, seed):
     assert max(sizes) - min(sizes) <= len(set(categories))
 
 
+@settings(deadline=None)
 @given(categories=CATEGORIES, seed=st.integers(0, 1000))
 def test_a_smaller_share_keeps_the_test_images_of_a_larger(categories, seed):
     categories = enough(categories, 2)

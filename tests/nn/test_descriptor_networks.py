@@ -257,7 +257,7 @@ def test_net_vlad_is_vlad_of_soft_shares() -> None:
     np.testing.assert_allclose(netvlad.net_vlad(local, words, assignment, bias), expected.ravel(), atol=1e-5)
 
 
-def test_net_vlad_keeps_as_many_numbers_as_the_pictures_allow() -> None:
+def test_net_vlad_has_zeros_beyond_what_the_pictures_allow() -> None:
     random = np.random.default_rng(0)
     pictures = [random.integers(0, 256, (48, 48, 3), dtype=np.uint8) for _ in range(8)]
     model = netvlad.Model(netvlad.Config(**netvlad.SMALL))
@@ -266,13 +266,15 @@ def test_net_vlad_keeps_as_many_numbers_as_the_pictures_allow() -> None:
     with pytest.raises(DataError, match="too few"):
         model.fit(pictures[:1])
     model.fit(pictures)
-    assert model.dimension == 7
+    assert model.state()["projection"].shape[1] == 7
     rows = model.describe(pictures)
-    assert rows.shape == (8, 7)
+    assert rows.shape == (8, 10)
+    assert rows[:, :7].all()
+    assert not rows[:, 7:].any()
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-5)
     other = netvlad.Model(netvlad.Config(**netvlad.SMALL))
     other.load(model.state())
-    assert other.dimension == 7
+    np.testing.assert_array_equal(other.describe(pictures), rows)
 
 
 def test_net_vlad_takes_a_given_layer(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 NEXT = "geoglot evaluate matching --run"
+COLUMNS = ("features and comparison", "without labels", "gallery", "mAP", "ANMRR", "P@10")
+"""What fits a terminal; the result files hold everything."""
 
 
 def is_matching(name: str) -> bool:
@@ -106,7 +108,9 @@ def evaluate(options: argparse.Namespace) -> int:
         for record in records:
             print(as_json(record))
     else:
-        show_records(matching_rows(records), asked="table", title="image matching, the query left out")
+        rows = [{**row, "without labels": row["learned without labels from"]} for row in matching_rows(records)]
+        title = "image matching, the query left out"
+        show_records(rows, asked="table", title=title, columns=COLUMNS)
         leaks = {leak for record in records for leak in record["protocol"]["leak"].values() if leak}
         for leak in sorted(leaks):
             warn(f"gallery 'all' is no clean figure: {leak}.")

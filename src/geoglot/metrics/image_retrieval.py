@@ -18,9 +18,9 @@ images first). A network that answers the same to everything looks good or bad b
 first reading, and is bad in the second.
 
 How it is fast: the places follow from counting. The j-th best relevant image stands behind j - 1 relevant ones and
-behind the irrelevant ones with a higher score; those are counted in the row sorted by value (no index is carried
-along), where the few relevant scores are looked up. Only a row where a relevant and an irrelevant image share a score
-needs its order, and only in the stable reading.
+behind the irrelevant ones with a higher score. These are counted in bins of equal width; only what shares a bin with a
+relevant score is sorted, by value and without an index, and the few relevant scores are looked up in it. Where a
+relevant and an irrelevant image share a score, the stable reading asks for the columns with that score.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ Metric = Literal["euclidean", "cosine"]
 CUTOFFS = (5, 10, 50, 100, 1000)
 CONFUSION_QUERIES = 20
 CELLS_PER_BLOCK = 1 << 22
+LEAST_FOR_BINS = 2048
+"""Gallery from which on bins pay."""
+MOST_SHARED = 16
+"""Distinct scores of a row, shared by relevant and irrelevant images, up to which each is settled for itself."""
 
 Floats = NDArray[Any]
 Rows = NDArray[np.int64]
@@ -359,14 +363,13 @@ def _measure_block(
     own = task.own[rows]
     left_out = np.flatnonzero(own >= 0)
     scores[left_out, own[left_out]] = -np.inf
-    ascending = np.sort(scores, axis=1)
     for row, number in enumerate(range(rows.start, rows.stop)):
         total = int(task.relevant[number])
         if total == 0:
             continue
         columns = task.members[task.query_categories[number]]
         columns = columns[columns != own[row]]
-        places = _places(scores[row], ascending[row], columns, task.ties)
+        places = _places(scores[row], columns, task.ties)
         values[0, row] = average_precision_of_places(places)
         values[1, row] = normalised_modified_rank(places, 2 * total)
         values[2, row] = normalised_modified_rank(places, int(task.reach_mpeg7[number]))
@@ -379,27 +382,68 @@ def _measure_block(
             slot += 1
 
 
-def _places(row: Floats, ascending: Floats, columns: Rows, ties: Ties) -> Rows:
+def _places(row: Floats, columns: Rows, ties: Ties) -> Rows:
     """Places of the relevant columns, ascending from 1."""
     relevant = np.sort(row[columns])
     # Counted from below: images with a lower score, first all, then the irrelevant ones alone.
-    lower = np.searchsorted(ascending, relevant, side="left")
+    near, below = _near(row, relevant)
+    among = np.searchsorted(near, relevant, side="left")
+    lower = below + among
     lower_relevant = np.searchsorted(relevant, relevant, side="left")
     number = np.arange(len(relevant), 0, -1)
-    irrelevant = len(ascending) - len(relevant)
+    irrelevant = len(row) - len(relevant)
     # With every equal irrelevant image before it: number among the relevant ones, and irrelevant ones not lower.
     places = (number + irrelevant - (lower - lower_relevant))[::-1]
     if ties == "pessimistic":
         return places
     # Behind the relevant images of one score stands one of the next score, unless an irrelevant one shares it.
     equal = np.searchsorted(relevant, relevant, side="right") - lower_relevant
-    behind = lower + equal
-    inside = behind < len(ascending)
-    if not (ascending[behind[inside]] == relevant[inside]).any():
-        return places
-    place = np.empty(len(row), dtype=np.int64)
-    place[np.argsort(-row, kind="stable")] = np.arange(1, len(row) + 1)
-    return np.sort(place[columns])
+    behind = among + equal
+    inside = behind < len(near)
+    shared = np.unique(relevant[inside][near[behind[inside]] == relevant[inside]])
+    if len(shared) > MOST_SHARED:
+        place = np.empty(len(row), dtype=np.int64)
+        place[np.argsort(-row, kind="stable")] = np.arange(1, len(row) + 1)
+        return np.sort(place[columns])
+    for value in shared:
+        first, last = np.searchsorted(relevant, value, side="left"), np.searchsorted(relevant, value, side="right")
+        level = np.flatnonzero(row == value)
+        mine = columns[np.minimum(np.searchsorted(columns, level), len(columns) - 1)] == level
+        higher = len(row) - lower[first] - len(level)
+        places[len(relevant) - last : len(relevant) - first] = higher + 1 + np.flatnonzero(mine)
+    return places
+
+
+def _near(row: Floats, relevant: Floats) -> tuple[Floats, Rows]:
+    """Scores of the row that have to be compared with relevant ones, and how many lower ones were left out.
+
+    The range of the row is cut into as many equal bins as it has scores. A bin without a relevant score is counted
+    and nothing more; what lies in the others is sorted. Where all lies in one bin, that is the whole row.
+
+    Args:
+        row: (N,).
+        relevant: (R,), ascending, some of the row's.
+
+    Returns:
+        (M,) ascending scores; they hold all that equal a relevant one. And (R,) for every relevant score, how many
+        scores are lower and not among these.
+    """
+    bins = len(row)
+    low, high = float(row.min(where=row > -np.inf, initial=np.inf)), float(row.max())
+    largest = float(np.finfo(row.dtype).max)
+    # A range that is empty, or too small or too large to be divided in the row's own precision, is sorted whole.
+    if bins < LEAST_FOR_BINS or not bins / largest < high - low < largest:
+        return np.sort(row), np.zeros(len(relevant), dtype=np.int64)
+    scale = bins / (high - low)
+    # Each step keeps the order: a bin never holds a score that is higher than one of the next bin.
+    place, wanted = (
+        np.minimum((np.maximum(values, low) - low) * scale, bins - 1).astype(np.intp) for values in (row, relevant)
+    )
+    counted = np.bincount(place, minlength=bins)
+    compared = np.zeros(bins, dtype=bool)
+    compared[wanted] = True
+    counted[compared] = 0
+    return np.sort(row[compared[place]]), np.cumsum(counted)[wanted]
 
 
 def _first(row: Floats, columns: Rows, task: _Task, depth: int, own: int) -> Rows:

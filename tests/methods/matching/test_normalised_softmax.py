@@ -239,6 +239,9 @@ def test_eight_views_do_not_change_when_the_picture_is_turned() -> None:
 
 def test_the_eight_views_are_distinct_and_sides_are_averaged() -> None:
     image = torch.arange(9.0).view(1, 1, 3, 3)
+    for view in range(8):
+        mirrored = image.flip(3) if view >= 4 else image
+        assert torch.equal(method.turned(image, view), torch.rot90(mirrored, view % 4, (2, 3)))
     assert len({tuple(method.turned(image, view).flatten().tolist()) for view in range(8)}) == 8
     images = pictures(2)
     with torch.no_grad():

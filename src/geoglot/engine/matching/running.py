@@ -187,8 +187,9 @@ class Features:
             descriptor = build_descriptor(self.recipe)
             pictures = [self.data.pictures[row] for row in self.data.rows("train")]
             descriptor.fit(pictures)
-            vectors = descriptor.describe(pictures).astype(np.float64)
-            arrays = {**descriptor.state(), **_scale(vectors)}
+            arrays = {**descriptor.state()}
+            if self.recipe.metric == "learned":
+                arrays |= _scale(descriptor.describe(pictures).astype(np.float64))
             with whole_file(path) as temporary, temporary.open("wb") as stream:
                 np.savez(stream, **cast(dict[str, Any], arrays))
         return load_described(self.recipe, self.folder)
@@ -222,13 +223,12 @@ def load_described(recipe: MatchingRecipe, folder: Path) -> Extract:
             state = {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError) as error:
         raise DataError(folder / DESCRIBED, cause=f"cannot be read ({error})", remedy="train again") from error
-    mean, deviation = state.pop("scale.mean"), state.pop("scale.deviation")
+    mean, deviation = state.pop("scale.mean", None), state.pop("scale.deviation", None)
     descriptor.load(state)
-    standardised = recipe.metric == "learned"
 
     def extract(pictures: Pixels) -> NDArray[np.float32]:
         vectors = descriptor.describe(list(pictures)).astype(np.float64)
-        if standardised:
+        if recipe.metric == "learned":
             vectors = (vectors - mean) / deviation
         return vectors.astype(np.float32)[:, :, None, None]
 

@@ -3,7 +3,7 @@
 Paper        R. Arandjelovic, P. Gronat, A. Torii, T. Pajdla, J. Sivic, NetVLAD: CNN Architecture for Weakly Supervised
              Place Recognition, CVPR 2016
 Input        a picture of any size, resized to side x side, ImageNet's mean and deviation
-Output       at most ``projected`` numbers (4,096) of length 1: as many as the fitted pictures allow, their number - 1
+Output       ``projected`` numbers (4,096), of length 1; zeros beyond the number of fitted pictures - 1
 Equations    x: VGG-16's last convolution before its ReLU, scaled to length 1 at each place
              a_k(x) = exp(w_k x + b_k) / sum over j of the same                     -> soft_assignment
              V_k = sum over x of a_k(x) (x - c_k), each V_k to length 1, then all  -> net_vlad
@@ -13,7 +13,7 @@ Deviations   1. Without published weights of the layer (``clusters``), words com
                 as the paper initialises them; nothing is trained by place.
              2. alpha is set so that the nearest word gets ``sharpness`` times the share of the second, in the median.
              3. The projection is fitted on the given pictures, in place of the paper's own; so it cannot have more
-                components than there are pictures.
+                components than there are pictures; the numbers beyond are zero, which changes no distance.
 Reproduces   the NetVLAD rows of the published tables as far as the weights are theirs
 Provenance   Written from the paper's equations; scikit-learn's k-means and PCA
 """
@@ -56,7 +56,7 @@ class Config:
         weights: Of VGG-16: a ``.safetensors`` file, ``timm:NAME``, or ``untrained``.
         clusters: A ``.safetensors`` file with the layer's ``words``, ``assignment`` and ``bias``; empty: fit them.
         words: Number of words.
-        projected: Principal components kept at most.
+        projected: Length of a vector: principal components kept at most.
         side: Side that pictures are resized to, pixels.
         widths: Channels of VGG-16's five blocks.
         sharpness: How much more the nearest word gets than the second, in the median.
@@ -121,8 +121,6 @@ def net_vlad(
 class Model(NetworkDescriptor):
     """VGG-16's convolutions, the layer and the projection.
 
-    ``dimension`` is ``projected`` before, and what the pictures allow after the fit.
-
     Raises:
         UsageError: The weights need a package that is not installed.
         DataError: The weights cannot be had or do not fit.
@@ -161,7 +159,6 @@ class Model(NetworkDescriptor):
         matrix = projection.components_.T / np.maximum(np.sqrt(projection.explained_variance_), ROUNDING)
         learned = dict(zip(LAYER, layer, strict=True)) | {"mean": projection.mean_, "projection": matrix}
         self._learned = {name: np.asarray(array, np.float32) for name, array in learned.items()}
-        self.dimension = kept
 
     def _fitted_layer(self, images: Pictures) -> tuple[NDArray[np.float32], ...]:
         from sklearn.cluster import MiniBatchKMeans
@@ -203,7 +200,9 @@ class Model(NetworkDescriptor):
             raise UsageError("netvlad", cause="has no projection yet", remedy="fit it on training pictures first")
         layer = [learned[name] for name in LAYER]
         whole = np.stack([net_vlad(places, *layer) for places in self._places(pictures)])
-        return unit_rows(np.asarray((whole - learned["mean"]) @ learned["projection"], np.float32))
+        projected = np.zeros((len(pictures), self.dimension), np.float32)
+        projected[:, : learned["projection"].shape[1]] = (whole - learned["mean"]) @ learned["projection"]
+        return unit_rows(projected)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """``words``, ``assignment``, ``bias``, ``mean``, ``projection``."""
@@ -217,7 +216,6 @@ class Model(NetworkDescriptor):
         shapes: dict[str, tuple[int, ...]] = {"words": (words, depth), "assignment": (words, depth), "bias": (words,)}
         shapes.update(mean=(words * depth,), projection=(words * depth, kept))
         self._learned = fitted(state, shapes)
-        self.dimension = kept
 
 
 SMALL: dict[str, Any] = {

@@ -5,7 +5,7 @@ Paper        A. Zhai, H.-Y. Wu, Classification is a Strong Baseline for Deep Met
 Input        images (B, 3, side, side) in [0, 1]; or, where Config.features is set, any features (B, C, H, W) of them
 Output       the probability that two images are of one class, which rises with the cosine of their embeddings
 Equations    x        W (LN(mean over the last map)), LN without scale and shift
-                                                                        -> Model.embedding
+                                                                        -> Model.embed
              loss     -log(e^(cos(x, p_y)/s) / sum over classes z of e^(cos(x, p_z)/s))
                                                                         -> nn.proxies.normalised_softmax
              odds     a cos(x, x') + b                                   -> nn.proxies.CosineOdds
@@ -131,8 +131,13 @@ def turned(images: Tensor, view: int) -> Tensor:
         >>> [turned(torch.arange(4).view(1, 1, 2, 2), view).flatten().tolist() for view in (0, 1, 4)]
         [[0, 1, 2, 3], [1, 3, 0, 2], [1, 0, 3, 2]]
     """
-    mirrored = images.flip(3) if view >= VIEWS // 2 else images
-    return torch.rot90(mirrored, view % (VIEWS // 2), (2, 3))
+    if view >= VIEWS // 2:
+        images = images.flip(3)
+    turns = view % (VIEWS // 2)
+    if turns % 2:
+        images = images.transpose(2, 3)
+    flipped = {0: (), 1: (2,), 2: (2, 3), 3: (3,)}[turns]
+    return images.flip(flipped) if flipped else images
 
 
 def resized(images: Tensor, side: int) -> Tensor:
