@@ -19,7 +19,7 @@ from geoglot.text.ptb import caption_words, join_words, written_words
         ("I can't, cannot, won't, they'll, we've, I'm", "i ca n't can not wo n't they 'll we 've i 'm"),
         ("medium-sized tanks and/or 2/3 roofs -- so - no...", "medium-sized tanks and/or 2/3 roofs so no"),
         ("A_b two_tone T-junction x-shaped", "a_b two_tone t-junction x-shaped"),
-        ("# 8 & @ * + 12:30 10am 5m 3.5", "# 8 & @ * + 12:30 10am 5m 3.5"),
+        ("#q # 8 & @ * + 12:30 10am 5m 3.5", "#q # 8 & @ * + 12:30 10am 5m 3.5"),
         ("the trees' shade, the trees 's shade, do n't", "the trees shade the trees 's shade do n't"),
         ("red,green red;green red:green", "red green red green red green"),
         ("Naïve café ÉTANG Straße", "naïve café étang straße"),
@@ -40,8 +40,9 @@ def test_arabic():
     assert caption_words("هناك عشرة خزانات، قرب الطريق.") == "هناك عشرة خزانات قرب الطريق".split()
 
 
-def test_brackets_are_dropped():
-    assert caption_words("a (paved) road [left]") == "a paved road left".split()
+def test_brackets_are_words_for_measures_and_none_for_writing():
+    assert caption_words("a (paved) road [left]") == "a -lrb- paved -rrb- road -lsb- left -rsb-".split()
+    assert written_words("a (paved) road [left]") == "a paved road left".split()
 
 
 def test_typographic_marks():
@@ -52,7 +53,7 @@ def test_composed_and_decomposed_letters_are_one():
     assert caption_words("e\u0301tang") == caption_words("\u00e9tang") == ["étang"]
 
 
-@pytest.mark.parametrize("caption", ["", " . ", "...", "'", "-", "''", "\n\t", "()"])
+@pytest.mark.parametrize("caption", ["", " . ", "...", "'", "-", "''", "\n\t", "?!"])
 def test_no_words(caption):
     assert caption_words(caption) == []
     assert written_words(caption) == []

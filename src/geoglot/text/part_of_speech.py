@@ -136,7 +136,7 @@ def _places(words: Sequence[str]) -> range:
 def _by_itself(word: str) -> Tag:
     if word[:1].isdigit() or word in _NUMBERS:
         return "number"
-    if word in _OTHER or not any(letter.isalpha() for letter in word):
+    if word in _OTHER or not word[:1].isalpha():
         return "other"
     if word in _VERBS:
         return "verb"
