@@ -37,6 +37,7 @@ _WORDS_OF: dict[str, tuple[str, ...]] = {
     "wanna": ("wan", "na"),
     **{bracket: (word,) for bracket, word in _BRACKETS.items()},
 }
+_SPECIAL = frozenset(_WORDS_OF)
 _SECOND_HALVES = frozenset(("n't", "'s", "'re", "'ve", "'ll", "'d", "'m"))
 
 
@@ -55,8 +56,11 @@ def caption_words(caption: str) -> list[str]:
         >>> caption_words("C'è un'area d'erba."), caption_words(" . ")
         (['c', 'è', 'un', 'area', "d'erba"], [])
     """
+    tokens = _tokens(caption)
+    if _SPECIAL.isdisjoint(tokens) and "'" not in "".join(tokens):
+        return tokens
     words: list[str] = []
-    for token in _tokens(caption):
+    for token in tokens:
         if "'" not in token or token in _SECOND_HALVES:
             words.extend(_WORDS_OF.get(token, (token,)))
             continue
