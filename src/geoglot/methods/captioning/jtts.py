@@ -140,6 +140,8 @@ class Model(Captioner):
         self.config = config
         hidden, words = config.hidden, config.words
         gated = config.variant != "b"
+        if len(config.attribute_tokens) not in (0, config.attributes):
+            raise ValueError(f"{len(config.attribute_tokens)} tokens for {config.attributes} attributes")
         self.alone = config.variant == "sg/s"
         self.places = nn.Linear(config.channels, hidden)
         self.pooled = nn.Linear(config.channels, hidden) if config.own_pooled else None
