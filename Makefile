@@ -54,6 +54,7 @@ bench: .venv/$(STAMP)-bench ## measure encoding, ingest, search and cold start; 
 	.venv/bin/python benchmarks/ingest.py
 	.venv/bin/python benchmarks/search.py --keep build/bench/archive
 	.venv/bin/python benchmarks/cold_start.py build/bench/archive
+	.venv/bin/python -m benchmarks.image_retrieval
 	if [ -n "$$GEOGLOT_DATA" ]; then .venv/bin/python -m benchmarks.binary_codes && .venv/bin/python -m benchmarks.reranking; fi
 
 docs: .venv/$(STAMP)-docs ## build the documentation into site/

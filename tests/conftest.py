@@ -124,6 +124,60 @@ def colour_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def colour_matcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a matcher: pictures are of the same kind when their mean colours are near.
+
+    The logit of a pair is 5 - (|r - r'| + |g - g'| + |b - b'|) / 10 of its mean colours, so 5 for equal ones. A
+    probability is 1 / (1 + exp(-(2 logit + 1))).
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    folder = tmp_path_factory.mktemp("matcher")
+    value = helper.make_tensor_value_info
+    mean = [
+        helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["floats"], ["left"], axes=[1, 2], keepdims=0),
+        helper.make_node("Add", ["left", "one"], ["right"]),
+    ]
+    inputs = [value("pixels", TensorProto.UINT8, ["n", 40, 40, 3])]
+    sides = [value(name, TensorProto.FLOAT, ["n", 3]) for name in ("left", "right")]
+    one = numpy_helper.from_array(np.float32([10 / 3] * 3), "one")
+    _save(onnx, helper.make_graph(mean, "image", inputs, sides, [one]), folder / "image.onnx")
+    distance = [
+        helper.make_node("Sub", ["left", "right"], ["gap"]),
+        helper.make_node("Add", ["gap", "one"], ["plain"]),
+        helper.make_node("Abs", ["plain"], ["size"]),
+        helper.make_node("ReduceSum", ["size", "along"], ["sum"], keepdims=0),
+        helper.make_node("Div", ["sum", "ten"], ["tenths"]),
+        helper.make_node("Sub", ["five", "tenths"], ["logits"]),
+    ]
+    constants = [
+        one,
+        numpy_helper.from_array(np.array([1]), "along"),
+        numpy_helper.from_array(np.float32(10), "ten"),
+        numpy_helper.from_array(np.float32(5), "five"),
+    ]
+    pairs = [value(name, TensorProto.FLOAT, ["p", 3]) for name in ("left", "right")]
+    logits = [value("logits", TensorProto.FLOAT, ["p"])]
+    _save(onnx, helper.make_graph(distance, "similarity", pairs, logits, constants), folder / "similarity.onnx")
+    contents = {name: (folder / name).read_bytes() for name in ("image.onnx", "similarity.onnx")}
+    files = {name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)} for name, data in contents.items()}
+    manifest = {
+        "format": 2,
+        "kind": "matcher",
+        "id": "colour-matcher-1",
+        "method": "colours",
+        "side": 40,
+        "calibration": {"scale": 2.0, "offset": 1.0, "same": 0.9, "different": 0.2},
+        "card": {"licence": "Apache-2.0"},
+        "files": files,
+    }
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def painted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with six photos of one colour each and one georeferenced scene of 4 x 4 coloured fields of 64 px."""
     import rasterio

@@ -26,6 +26,9 @@ _EXPORTS: dict[str, str] = {
     "Explanation": "geoglot.api.explain",
     "GeoglotError": "geoglot.core.errors",
     "Hit": "geoglot.core.records",
+    "Match": "geoglot.api.matcher",
+    "Matcher": "geoglot.api.matcher",
+    "MatchingReport": "geoglot.api.report_matching",
     "Neighbours": "geoglot.api.neighbours",
     "Projection": "geoglot.engine.projection",
     "Query": "geoglot.api.query",
@@ -35,6 +38,7 @@ _EXPORTS: dict[str, str] = {
     "UsageError": "geoglot.core.errors",
     "Window": "geoglot.core.records",
     "explain": "geoglot.api.explain",
+    "matching_report": "geoglot.api.report_matching",
     "neighbours": "geoglot.api.neighbours",
     "project": "geoglot.api.projection",
 }
@@ -43,9 +47,11 @@ if TYPE_CHECKING:
     from geoglot.api.answer import Answer
     from geoglot.api.archive import Archive
     from geoglot.api.explain import Explanation, explain
+    from geoglot.api.matcher import Match, Matcher
     from geoglot.api.neighbours import Neighbours, neighbours
     from geoglot.api.projection import project
     from geoglot.api.query import Query, Term
+    from geoglot.api.report_matching import MatchingReport, matching_report
     from geoglot.core.errors import ArchiveError, BundleError, DataError, GeoglotError, SourceError, UsageError
     from geoglot.core.records import Band, Bounds, Hit, Tile, Window
     from geoglot.engine.projection import Projection
@@ -61,6 +67,9 @@ __all__ = [
     "Explanation",
     "GeoglotError",
     "Hit",
+    "Match",
+    "Matcher",
+    "MatchingReport",
     "Neighbours",
     "Projection",
     "Query",
@@ -71,6 +80,7 @@ __all__ = [
     "Window",
     "__version__",
     "explain",
+    "matching_report",
     "neighbours",
     "project",
 ]

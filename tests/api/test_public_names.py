@@ -18,6 +18,9 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "Explanation",
         "GeoglotError",
         "Hit",
+        "Match",
+        "Matcher",
+        "MatchingReport",
         "Neighbours",
         "Projection",
         "Query",
@@ -28,6 +31,7 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "Window",
         "__version__",
         "explain",
+        "matching_report",
         "neighbours",
         "project",
     ]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from page_reader import Reader
 from PIL import Image
 
 from geoglot.api.answer import Answer
@@ -22,7 +22,6 @@ TAGS = set(
     "html head meta title style body header main section nav footer div span h1 h2 p ol li dl dt dd a b i small strong "
     "figure figcaption img details summary code bdi svg g path rect circle text image".split()
 )
-VOID = {"meta", "img"}
 
 
 def jpeg() -> bytes:
@@ -36,41 +35,6 @@ def hit(rank: int = 1, *, source: str = "a/scene.tif", band: Band = Band.LIKELY,
     window = Window(256 * rank, 128, 256, 256)
     tile = Tile(window=window, bounds=at, footprint=shapely.box(*at).wkb if at.west < at.east else None, gsd_m=0.5)
     return Hit(rank=rank, score=0.5 - rank / 100, band=band, id=f"{rank:032x}", source=source, tile=tile)
-
-
-class Reader(HTMLParser):
-    """Collects tags, attributes and text, and checks that tags are closed in order."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str, str]] = []
-        self.words: list[str] = []
-        self.comments: list[str] = []
-        self._open: list[str] = []
-        self.feed(page)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(tag, name, value or "") for name, value in attrs]
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self._open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    def handle_comment(self, data: str) -> None:
-        self.comments.append(data)
 
 
 def check_harmless(page: str) -> Reader:

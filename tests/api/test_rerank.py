@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 import geoglot as gg
 from geoglot.api.rerank import SecondReader
@@ -173,6 +174,59 @@ def test_the_command_line_gives_what_the_api_gives(archive_folder: Path, scorer:
     done = geoglot("search", text, "-a", archive_folder, "--rerank", rerank, "--candidates", 5, "-k", 8)
     with gg.Archive.open(archive_folder) as archive:
         assert lines_of(done) == records(archive.search(text, k=8, rerank=rerank, candidates=5))
+
+
+def test_a_matcher_orders_by_how_sure_it_is_and_leaves_scores_and_bands(
+    archive_folder: Path, colour_matcher: Path, painted: Path
+) -> None:
+    picture = painted / "green.png"
+    with gg.Archive.open(archive_folder) as archive:
+        plain = archive.search(like=picture, k=22)
+        again = archive.search(like=picture, k=22, rerank=colour_matcher, candidates=22)
+        judged = {hit.id: (hit.score, hit.band) for hit in plain}
+        assert {hit.id: (hit.score, hit.band) for hit in again} == judged
+        # the matcher's order is that of the mean colours' distances, which the archive's model does not see
+        pixels = archive._readers[str(colour_matcher)].pixels(
+            archive.store.search(archive.query_vector(again.query), k=22, collapse=False)
+        )
+        green = np.asarray(Image.open(picture)).reshape(-1, 3).mean(0)
+        gaps = [
+            float(np.abs(pixels[hit.source, tuple(hit.tile.window)].reshape(-1, 3).mean(0) - green).sum())
+            for hit in again
+        ]
+        assert gaps == sorted(gaps)
+        # behind the candidates everything is as it was
+        few = archive.search(like=picture, k=22, rerank=colour_matcher, candidates=5)
+        assert [hit.id for hit in few[5:]] == [hit.id for hit in plain[5:]]
+        # words count as before: a picture that nothing resembles leaves the order to them
+        mixed = archive.search("red", like=picture, terms=["blue:-1"], k=22, rerank=colour_matcher, candidates=22)
+        vectors = {raw.id: raw.vector for raw in archive.store.search(archive.query_vector(mixed.query), k=22)}
+        words = archive.encoder.encode_texts(["red", "blue"]).astype(np.float64)
+        far = [hit for hit in mixed if gaps[[one.id for one in again].index(hit.id)] > 150]
+        scores = [float(vectors[hit.id] @ (words[0] - words[1])) for hit in far]
+        assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("words", [[], ["red"]])
+def test_the_command_line_reranks_by_a_picture_as_the_api_does(
+    archive_folder: Path, colour_matcher: Path, painted: Path, words: list[str]
+) -> None:
+    like, unlike = painted / "green.png", painted / "blue.png"
+    done = geoglot(
+        "search", *words, "--like", like, "--unlike", unlike, "-a", archive_folder, "--rerank", colour_matcher, "-k", 9
+    )
+    with gg.Archive.open(archive_folder) as archive:
+        answer = archive.search(*words, like=like, unlike=unlike, k=9, rerank=colour_matcher)
+    assert lines_of(done) == records(answer)
+
+
+def test_a_matcher_needs_a_picture_that_can_be_read(archive_folder: Path, colour_matcher: Path, tmp_path: Path) -> None:
+    (tmp_path / "words.png").write_text("no picture")
+    with gg.Archive.open(archive_folder) as archive:
+        with pytest.raises(gg.UsageError, match="compares pictures, and the query has none"):
+            archive.search("red", rerank=colour_matcher)
+        with pytest.raises(gg.SourceError, match=r"words\.png"):
+            archive.search(like=tmp_path / "words.png", rerank=colour_matcher)
 
 
 def test_reciprocal_puts_back_what_fits_another_caption_better(archive_folder: Path) -> None:

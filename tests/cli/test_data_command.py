@@ -45,6 +45,19 @@ def test_check(fake_datasets: ModuleType, tmp_path: Path, capsys: pytest.Capture
     assert "ucm, test: 1 image files are missing: airport_5.png." in capsys.readouterr().err
 
 
+def test_check_of_a_dataset_without_captions(
+    fake_datasets: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_datasets.write_scene_folders(tmp_path, classes=3)
+    ask = ["data", "check", "satscene", "--data-root", str(tmp_path)]
+    assert program.main(ask) == 1
+    told = capsys.readouterr()
+    assert json.loads(told.out)["images"] == 9
+    assert "satscene, all: has 3 classes, not 19." in told.err
+    assert program.main([*ask, "--format", "table"]) == 1
+    assert "known size" in capsys.readouterr().out
+
+
 def test_leaks(fake_datasets: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = fake_datasets.write_fake(tmp_path, "ucm")
     noise = np.random.default_rng(0).integers(0, 256, (24, 12, 12, 3), dtype=np.uint8)

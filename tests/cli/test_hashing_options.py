@@ -47,8 +47,8 @@ def test_train_then_evaluate(own: list[str], tmp_path: Path, capsys: pytest.Capt
     recipe = json.loads((tmp_path / "run" / "recipe.json").read_text())
     assert (recipe["epochs"], recipe["noise"], recipe["seed"]) == (2, 0.5, 3)
     assert recipe["config"] == {"bits": 16, "hidden": 8, "variant": "released"}
-    asked = argparse.Namespace(out=tmp_path / "results", format="jsonl")
-    assert _hashing.evaluate([tmp_path / "run"], asked) == 0
+    asked = argparse.Namespace(run=[tmp_path / "run"], out=tmp_path / "results", format="jsonl")
+    assert _hashing.evaluate(asked) == 0
     shown = capsys.readouterr()
     record = json.loads(shown.out)
     assert record["task"] == "hashing"
@@ -69,7 +69,7 @@ def test_what_is_missing_is_named(own: list[str], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has no setting 'width'"):
         _hashing.train(options(*own), {"width": 3})
     with pytest.raises(UsageError, match="--run: is missing"):
-        _hashing.evaluate([], argparse.Namespace(out=None, format="jsonl"))
+        _hashing.evaluate(argparse.Namespace(run=[], out=None, format="jsonl"))
     assert not (tmp_path / "run").exists()
 
 

@@ -163,3 +163,23 @@ def _picture(row: int, colour: str, number: int, side: int) -> Image.Image:
     pixels[:: row + 2] //= 2
     pixels += generator.integers(0, 30, pixels.shape, dtype=np.uint8)
     return Image.fromarray(pixels)
+
+
+def write_scene_folders(root: Path, name: str = "satscene", *, classes: int = 19, per_class: int = 3) -> Path:
+    """A folder per class with a few pictures, inside one folder more, as the archive of WHU-RS19 unpacks."""
+    folder = root / name
+    for row in range(classes):
+        inner = folder / "WHU-RS19" / f"Class {row:02d}"
+        for number in range(per_class):
+            _save(_picture(row % 4, list(RGB)[number % 3], number, 12), inner / f"class_{row}_{number}.jpg")
+        (inner / "Thumbs.db").write_bytes(b"no picture")
+    return folder
+
+
+def write_pictures(root: Path, name: str = "gtcrossview", *, count: int = 5) -> Path:
+    """Pictures without classes, of streets and from above, in folders of their own."""
+    folder = root / name
+    for number in range(count):
+        part = ("overhead", "street")[number % 2]
+        _save(_picture(number % 4, "blue", number, 12), folder / part / f"{number}.png")
+    return folder

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from geoglot.api.rerank import SecondReader
+    from geoglot.api.duplicates import Duplicates
+    from geoglot.api.place import PlaceReader
+    from geoglot.api.rerank import PictureReader, SecondReader
     from geoglot.archive.filter import Filter
     from geoglot.archive.ingest import IngestReport, Progress
     from geoglot.archive.search import RawHit
@@ -55,7 +57,7 @@ class Archive:
         self.store = store
         self._model = model
         self._encoder: Bundle | None = None
-        self._readers: dict[str, SecondReader] = {}
+        self._readers: dict[str, SecondReader | PictureReader | PlaceReader] = {}
 
     @classmethod
     def create(
@@ -216,9 +218,12 @@ class Archive:
             collapse: Count overlapping tiles of one place as one hit.
             language: Language of the words (``en``, ``ar``, ``fr``, ``it``), where the guess would be wrong. It is
                 noted in the answer; the model reads all of them alike.
-            rerank: A second look at the first candidates: ``exact`` (an archive of binary codes: by float16 vectors),
-                ``reciprocal`` (how the words rank for each place among other captions), or the folder of a scorer
-                bundle, which reads words and pixels together. Scores and bands stay those of the archive's model.
+            rerank: A second look at the first candidates. A search by one picture alone takes ``place`` by itself:
+                tiles that show the very place of the picture go first; ``none`` leaves that out. Others: ``exact`` (an archive of binary codes: by float16 vectors),
+                ``reciprocal`` (how the words rank for each place among other captions), ``dyad`` or the folder of a
+                matcher bundle (how sure it is that each place is of the same kind as the example pictures), or the
+                folder of a scorer bundle, which reads words and pixels together. Scores and bands stay those of the
+                archive's model.
             candidates: How many candidates get the second look.
 
         Returns:
@@ -228,7 +233,7 @@ class Archive:
         Raises:
             UsageError: The query, a filter or a second look makes no sense.
             SourceError: An example picture cannot be read.
-            BundleError: `rerank` names no scorer bundle.
+            BundleError: `rerank` names no scorer or matcher bundle.
         """
         query = build_query(text, like=like, unlike=unlike, terms=terms, language=language).with_language()
         if k < 1:
@@ -237,6 +242,7 @@ class Archive:
             raise UsageError(
                 f"candidates={candidates}", cause="leaves nothing to re-rank", remedy="give a number from 1 on"
             )
+        rerank = self._usual_look(query) if rerank is None else None if str(rerank) == "none" else rerank
         look = None if rerank is None or str(rerank) == "exact" else self._second_look(str(rerank), query)
         selection = _filter(within, after, before, source)
         vector = self.query_vector(query)
@@ -263,16 +269,27 @@ class Archive:
         note = f"the model has never seen {', '.join(unknown)}: it goes by how the word is spelt"
         return (note,) * bool(unknown), all(known.understands(text) for text in wanted)
 
+    def _usual_look(self, query: Query) -> str | None:
+        """The second look that a query gets unless another is asked for."""
+        from geoglot.api import place
+
+        return place.NAME if place.applies(query) and place.at_hand() else None
+
     def _second_look(self, rerank: str, query: Query) -> SecondLook:
         """The function that re-orders the first candidates; made before the search, so that a slip is told at once."""
-        from geoglot.api.rerank import SecondReader, reordered, words_of
+        from geoglot.api.place import PlaceReader, places_first
+        from geoglot.api.rerank import PictureReader, SecondReader, check_for_matcher, reordered, words_of
         from geoglot.metrics.reciprocal import reciprocal_scores
 
-        words = words_of(query, rerank)
-        if rerank != "reciprocal" and rerank not in self._readers:
-            from geoglot.models.scorer import load_scorer
-
-            self._readers[rerank] = SecondReader(load_scorer(rerank))
+        reader = None if rerank == "reciprocal" else self._reader(rerank)
+        words: list[tuple[str, float]] = []
+        if isinstance(reader, PlaceReader):
+            return places_first(reader, query, rerank)
+        if isinstance(reader, PictureReader):
+            check_for_matcher(query, rerank)
+            texts = self._text_terms(query)
+        else:
+            words = words_of(query, rerank)
 
         def look(
             vector: NDArray[np.float32], found: Sequence[RawHit], candidates: int
@@ -280,15 +297,47 @@ class Archive:
             import numpy as np
 
             first, rest = found[:candidates], list(found[candidates:])
-            if rerank == "reciprocal":
-                rows = np.stack([raw.vector for raw in first])
+            rows = np.stack([raw.vector for raw in first])
+            if reader is None:
                 return [*reordered(first, reciprocal_scores(vector, rows, self.encoder.neutral)), *rest], ()
-            scores = self._readers[rerank].scores(first, words)
+            if isinstance(reader, SecondReader):
+                scores = reader.word_scores(first, words)
+            else:
+                scores = reader.picture_scores(first, query) + rows.astype(np.float64) @ texts
             gone = int(np.isneginf(scores).sum())
             notes = (f"{gone} of {len(first)} candidates could not be read again and follow the others",)
             return [*reordered(first, scores), *rest], notes if gone else ()
 
         return look
+
+    def _reader(self, rerank: str) -> SecondReader | PictureReader | PlaceReader:
+        """What reads pixels for a second look: a scorer, a matcher or a place bundle, kept for the next search."""
+        if rerank not in self._readers:
+            from geoglot.api.place import PlaceReader
+            from geoglot.api.rerank import PictureReader, SecondReader
+            from geoglot.models.bundle import kind_of, read_manifest
+            from geoglot.models.matcher import load_matcher
+            from geoglot.models.place import load_place
+            from geoglot.models.scorer import load_scorer
+
+            kind = kind_of(read_manifest(rerank)[1])
+            if kind == "place":
+                self._readers[rerank] = PlaceReader(load_place(rerank))
+            elif kind == "matcher":
+                self._readers[rerank] = PictureReader(load_matcher(rerank))
+            else:
+                self._readers[rerank] = SecondReader(load_scorer(rerank))
+        return self._readers[rerank]
+
+    def _text_terms(self, query: Query) -> NDArray[np.float64]:
+        """The sum of the weighted texts of a query, (D,); zeros without texts."""
+        import numpy as np
+
+        texts = [(term.text, term.weight) for term in query.terms if term.text is not None]
+        if not texts:
+            return np.zeros(self.encoder.dimension)
+        rows = self.encoder.encode_texts([text for text, _ in texts]).astype(np.float64)
+        return np.asarray(np.array([weight for _, weight in texts]) @ rows)
 
     def query_vector(self, query: Query) -> NDArray[np.float32]:
         """The query as one unit vector: ``(D,)`` float32."""
@@ -363,6 +412,27 @@ class Archive:
         """
         return self.store.remove([sources] if isinstance(sources, str) else list(sources))
 
+    def duplicates(
+        self, *, at_least: float | None = None, source: str | Sequence[str] | None = None, jobs: int = 1
+    ) -> Duplicates:
+        """Near-duplicate tiles and files, with their places; nothing is changed.
+
+        Args:
+            at_least: Least similarity of the vectors of copies; lower finds stronger changes, and is slower.
+            source: Only these files: a path or a pattern, or several.
+            jobs: Number of decoding processes.
+
+        Returns:
+            ``found.groups`` of tiles or files that hold the same picture, and ``found.scenes``, pairs of files by the
+            share of tiles that they have in common.
+
+        Raises:
+            UsageError: An option makes no sense.
+        """
+        from geoglot.api.duplicates import AT_LEAST, find_duplicates
+
+        return find_duplicates(self, at_least=AT_LEAST if at_least is None else at_least, source=source, jobs=jobs)
+
     def close(self) -> None:
         """Close the files and free the writer's lock."""
         self.store.close()
@@ -398,11 +468,12 @@ class Archive:
             Hit(
                 rank=rank,
                 score=min(1.0, max(-1.0, raw.score)),  # stored vectors are rounded: a cosine may come out above 1
-                band=band,
+                band=Band.LIKELY if raw.same_place else band,
                 id=raw.id,
                 source=raw.source,
                 tile=raw.tile,
                 merged=raw.merged,
+                same_place=raw.same_place,
             )
             for rank, (raw, band) in enumerate(zip(found, judged, strict=True), 1)
         )

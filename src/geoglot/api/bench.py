@@ -195,7 +195,7 @@ def paper_tables(
     """A paper's tables, each published row beside the rows that were measured here; empty cells were not measured.
 
     Args:
-        paper: ``multilanguage``.
+        paper: ``multilanguage`` or ``residual-dyad``.
         results: Results folder.
         run: Training run with ``predictions-<data>-test.npz``, from which ranks of single queries are read.
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from geoglot.models.bundle import BundleFolder
 
 
 def list_models() -> list[dict[str, Any]]:
@@ -12,12 +15,12 @@ def list_models() -> list[dict[str, Any]]:
         >>> [record["name"] for record in list_models()]
         ['compact']
     """
-    from geoglot.models.bundle import available, load_bundle
+    from geoglot.models.bundle import BundleFolder, available, read_manifest
 
-    return [_describe(name, load_bundle(name)) for name in available()]
+    return [_describe(name, BundleFolder(*read_manifest(name))) for name in available()]
 
 
-def _describe(name: str, bundle: Any) -> dict[str, Any]:
+def _describe(name: str, bundle: BundleFolder) -> dict[str, Any]:
     card = bundle.card
     return {
         "name": name,
@@ -26,7 +29,7 @@ def _describe(name: str, bundle: Any) -> dict[str, Any]:
         "languages": list(bundle.languages),
         "megabytes": round(bundle.size_bytes / 1e6, 1),
         "side_px": bundle.side,
-        "dimension": bundle.dimension,
+        "dimension": bundle.manifest.get("dimension"),
         "licence": card.get("licence"),
         "validation_mean_recall_percent": card.get("validation_mean_recall_percent"),
     }

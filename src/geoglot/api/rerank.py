@@ -4,14 +4,16 @@
                 model's neutral captions, fused with the rank by score (:mod:`geoglot.metrics.reciprocal`).
 a scorer        a bundle of a cross-attention method scores the query with the pixels of every candidate, which are
                 read again from the files by the decoder.
+a matcher       a bundle of a matching method, such as the shipped ``dyad``, says how sure it is that every candidate
+                shows the same kind of place as the query's pictures; words of the query count as before.
 
-Both change the order alone: scores and bands stay those of the archive's model, which the bands are calibrated for.
+All change the order alone: scores and bands stay those of the archive's model, which the bands are calibrated for.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +26,7 @@ from geoglot.core.errors import UsageError
 if TYPE_CHECKING:
     from geoglot.archive.search import RawHit
     from geoglot.core.records import Window
+    from geoglot.models.matcher import MatcherBundle
     from geoglot.models.scorer import ScorerBundle
 
 REMEMBERED_TILES: Final = 512
@@ -44,38 +47,115 @@ def words_of(query: Query, rerank: str) -> list[tuple[str, float]]:
     return [(str(term.text), term.weight) for term in query.terms]
 
 
-class SecondReader:
-    """A scorer with the pixels it has read last, for an archive that is asked more than once.
+def check_for_matcher(query: Query, rerank: str) -> None:
+    """A matcher compares pictures.
+
+    Raises:
+        UsageError: No term is a picture.
+    """
+    if all(term.picture is None for term in query.terms):
+        cause, remedy = "compares pictures, and the query has none", "add --like PICTURE, or leave --rerank out"
+        raise UsageError(f"rerank {rerank}", cause=cause, remedy=remedy)
+
+
+class TileMemory:
+    """The pixels of the tiles that were read last, for an archive that is asked more than once.
 
     Args:
-        scorer: The bundle.
+        side: Of the squares, in pixels.
     """
 
-    def __init__(self, scorer: ScorerBundle) -> None:
-        self.scorer = scorer
+    def __init__(self, side: int) -> None:
+        self.side = side
         self._pixels: OrderedDict[Place, NDArray[np.uint8]] = OrderedDict()
 
-    def scores(self, hits: Sequence[RawHit], words: Sequence[tuple[str, float]]) -> NDArray[np.float64]:
-        """How well each hit fits weighted words; minus infinity where its file cannot be read any more. -> (N,)."""
-        pixels = self.pixels(hits)
-        readable = [number for number, hit in enumerate(hits) if _place(hit) in pixels]
-        out = np.full(len(hits), -np.inf)
-        if readable:
-            stack = np.stack([pixels[_place(hits[number])] for number in readable])
-            out[readable] = sum(weight * self.scorer.scores(stack, text).astype(np.float64) for text, weight in words)
-        return out
-
     def pixels(self, hits: Sequence[RawHit]) -> Mapping[Place, NDArray[np.uint8]]:
-        """The tiles of hits as the scorer wants them, read by the decoder's child process where not remembered."""
+        """The tiles of hits, read by the decoder's child process where not remembered."""
         places = [_place(hit) for hit in hits]
         found = {place: self._pixels[place] for place in places if place in self._pixels}
-        found |= read_tiles([place for place in dict.fromkeys(places) if place not in found], self.scorer.side)
+        found |= read_tiles([place for place in dict.fromkeys(places) if place not in found], self.side)
         for place in found:
             self._pixels[place] = found[place]
             self._pixels.move_to_end(place)
         while len(self._pixels) > REMEMBERED_TILES:
             self._pixels.popitem(last=False)
         return found
+
+    def scores(
+        self, hits: Sequence[RawHit], score: Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+    ) -> NDArray[np.float64]:
+        """Scores of hits by their pixels; minus infinity where a file cannot be read any more. -> (N,).
+
+        Args:
+            hits: N candidates.
+            score: (M, side, side, 3) uint8 -> (M,).
+        """
+        pixels = self.pixels(hits)
+        readable = [number for number, hit in enumerate(hits) if _place(hit) in pixels]
+        out = np.full(len(hits), -np.inf)
+        if readable:
+            out[readable] = score(np.stack([pixels[_place(hits[number])] for number in readable]))
+        return out
+
+
+class SecondReader(TileMemory):
+    """A scorer with the pixels it has read last.
+
+    Args:
+        scorer: The bundle.
+    """
+
+    def __init__(self, scorer: ScorerBundle) -> None:
+        super().__init__(scorer.side)
+        self.scorer = scorer
+
+    def word_scores(self, hits: Sequence[RawHit], words: Sequence[tuple[str, float]]) -> NDArray[np.float64]:
+        """How well each hit fits weighted words; minus infinity where its file cannot be read any more. -> (N,)."""
+
+        def score(stack: NDArray[np.uint8]) -> NDArray[np.float64]:
+            parts = [weight * self.scorer.scores(stack, text).astype(np.float64) for text, weight in words]
+            return np.asarray(sum(parts))
+
+        return self.scores(hits, score)
+
+
+class PictureReader(TileMemory):
+    """A matcher with the pixels it has read last.
+
+    Args:
+        matcher: The bundle.
+    """
+
+    def __init__(self, matcher: MatcherBundle) -> None:
+        super().__init__(matcher.side)
+        self.matcher = matcher
+
+    def picture_scores(self, hits: Sequence[RawHit], query: Query) -> NDArray[np.float64]:
+        """How sure it is that each hit shows the same kind of place as the pictures of a query.
+
+        Returns:
+            (N,): the sum over pictures of weight x probability; minus infinity where a file cannot be read any more.
+
+        Raises:
+            SourceError: An example picture cannot be read.
+        """
+        from geoglot.api.explain_source import opened
+        from geoglot.api.matcher import whole_picture
+
+        asked = [(term.picture, term.weight) for term in query.terms if term.picture is not None]
+        with opened(self.side) as decoder:
+            pictures = np.stack([whole_picture(decoder, path) for path, _ in asked])
+        examples = self.matcher.sides(pictures)
+
+        def score(stack: NDArray[np.uint8]) -> NDArray[np.float64]:
+            shown = self.matcher.sides(stack)
+            parts = [
+                weight * self.matcher.probabilities(examples.only(number), shown)
+                for number, (_, weight) in enumerate(asked)
+            ]
+            return np.asarray(sum(parts))
+
+        return self.scores(hits, score)
 
 
 def read_tiles(places: Sequence[Place], side: int) -> dict[Place, NDArray[np.uint8]]:

@@ -44,6 +44,7 @@ class RawHit:
         tile: Where in the file, and where on Earth.
         vector: (D,) float32, the row's embedding.
         merged: How many overlapping tiles of the same place it stands for, itself included.
+        same_place: What a second look said of it, if there was one (:mod:`geoglot.api.place`).
     """
 
     id: str
@@ -52,6 +53,7 @@ class RawHit:
     tile: Tile
     vector: NDArray[np.float32] = field(repr=False, compare=False)
     merged: int = 1
+    same_place: bool | None = None
 
 
 @dataclass(frozen=True)

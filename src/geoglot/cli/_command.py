@@ -106,6 +106,25 @@ def require(condition: bool, subject: str, *, cause: str, remedy: str) -> None:
         raise UsageError(subject, cause=cause, remedy=remedy)
 
 
+def numbers(option: str, given: str | None) -> list[int] | None:
+    """Whole numbers separated by commas; ``None`` stays ``None``.
+
+    Example:
+        >>> numbers("--window", "0,256,64,64")
+        [0, 256, 64, 64]
+
+    Raises:
+        UsageError: It is no such list.
+    """
+    if given is None:
+        return None
+    try:
+        return [int(number) for number in given.split(",")]
+    except ValueError as error:
+        cause, remedy = "is no list of whole numbers", "separate with commas"
+        raise UsageError(f"{option} {given}", cause=cause, remedy=remedy) from error
+
+
 @contextmanager
 def needs_torch() -> Iterator[None]:
     """Say which extra to install where a command meets a package that the base install leaves out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +81,14 @@ def train(options: argparse.Namespace, settings: Mapping[str, Any]) -> int:
     return DONE
 
 
-def evaluate(runs: Sequence[Path], options: argparse.Namespace) -> int:
+def evaluate(options: argparse.Namespace) -> int:
     """Measure runs of one hashing method, show one line per setting, write the result file where asked."""
     import sys
 
     from geoglot.cli._command import DONE, needs_torch, require, warn
     from geoglot.cli._output import as_json, choose_format, show_records
 
+    runs: list[Path] = options.run
     require(bool(runs), "--run", cause="is missing", remedy="give the folder of a hashing run")
     with needs_torch():
         from geoglot.engine.hashing.launch import evaluate_hashing

@@ -14,7 +14,7 @@ from geoglot.api.answer import SUFFIXES, Answer
 from geoglot.api.printable import printable
 from geoglot.cli._command import require
 from geoglot.core.errors import UsageError
-from geoglot.core.records import Band, Hit
+from geoglot.core.records import Band, Bounds, Hit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -164,7 +164,11 @@ def place_of(hit: Hit) -> str:
         >>> place_of(Hit(rank=1, score=0.3, band=Band.LIKELY, id="0", source="a.tif", tile=tile))
         '43.2500° N, 11.2500° E'
     """
-    bounds = hit.tile.bounds
+    return place_name(hit.tile.bounds)
+
+
+def place_name(bounds: Bounds | None) -> str:
+    """Centre of a box in degrees, for people."""
     if bounds is None:
         return "unlocated"
     east = bounds.east + 360 if bounds.crosses_antimeridian else bounds.east
@@ -225,7 +229,7 @@ def _write_hits(answer: Answer, chosen: Format, file: TextIO) -> None:
             str(hit.rank),
             f"{hit.score:.3f}",
             plain_text(hit.band.value, _BAND_STYLES[hit.band]),
-            f"column {window.column}, row {window.row}{merged}",
+            f"column {window.column}, row {window.row}{merged}{', same place' if hit.same_place else ''}",
             place_of(hit),
             f"{hit.tile.time:%Y-%m-%d}" if hit.tile.time else "",
             plain_text(_short_path(hit.source)),

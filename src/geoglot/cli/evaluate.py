@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from geoglot.api.bench import Report
@@ -18,20 +19,27 @@ EXAMPLES = """
   geoglot evaluate retrieval --data ucm --run runs/scan --cache features/ --out results
   geoglot evaluate retrieval --data rsicd --leaks results/leaks/rsicd-ucm.json
   geoglot evaluate confidence --data rsicd --split test
+  geoglot evaluate matching --run runs/ablation/* --out results
+  geoglot evaluate instance --data rsicd --out results
+  geoglot evaluate instance --queries summer/ --gallery winter/
   geoglot evaluate tables --paper multilanguage --results results
 """
 
+ELSEWHERE: Final[Mapping[str, str]] = {
+    "hashing": "geoglot.cli._hashing",
+    "matching": "geoglot.cli._matching",
+    "instance": "geoglot.cli._instance",
+}
+"""Tasks whose part of the command is a module of its own, with ``evaluate(options)``."""
+
+TASKS: Final = ("retrieval", "confidence", *ELSEWHERE, "tables")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare options and arguments."""
+    """Declare options and arguments; a module of a task may add its own, ``add_evaluation_arguments(parser)``."""
     from geoglot.cli._output import RECORD_FORMATS, add_output_options
 
-    parser.add_argument(
-        "task",
-        choices=["retrieval", "confidence", "hashing", "tables"],
-        metavar="TASK",
-        help="retrieval, confidence, hashing or tables",
-    )
+    parser.add_argument("task", choices=TASKS, metavar="TASK", help=f"{', '.join(TASKS[:-1])} or {TASKS[-1]}")
     parser.add_argument("--data", metavar="NAME", help="dataset: rsicd, ucm ...")
     parser.add_argument("--split", default="test", metavar="NAME", help="split of the dataset (default: test)")
     parser.add_argument(
@@ -43,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="RUN",
-        help="training run of any method, in place of a bundle; hashing takes several",
+        help="training run of any method, in place of a bundle; hashing and matching take several",
     )
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where features of a run's frozen backbone are kept")
     parser.add_argument(
@@ -64,6 +72,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="results folder, gets TASK/MODEL-DATA.json")
     parser.add_argument("--quiet", "-q", action="store_true", help="no progress")
     add_output_options(parser, RECORD_FORMATS)
+    for place in ELSEWHERE.values():
+        own = getattr(import_module(place), "add_evaluation_arguments", None)
+        if own is not None:
+            own(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -75,10 +87,9 @@ def run(options: argparse.Namespace) -> int:
 
     if options.task == "tables":
         return _show_tables(options)
-    if options.task == "hashing":
-        from geoglot.cli._hashing import evaluate
-
-        return evaluate(options.run, options)
+    if options.task in ELSEWHERE:
+        done: int = import_module(ELSEWHERE[options.task]).evaluate(options)
+        return done
     require(options.data is not None, "--data", cause="is missing", remedy="name a dataset, such as --data rsicd")
     report = _measured(options)
     if choose_format(options.format, None, terminal=sys.stdout.isatty()) == "jsonl":
@@ -111,7 +122,8 @@ def _measured(options: argparse.Namespace) -> Report:
 
         if options.run:
             remedy = "export the run, and give the bundle with --model"
-            require(options.task == "retrieval", "--run", cause="is for retrieval and hashing", remedy=remedy)
+            cause = f"is for retrieval, {', '.join(ELSEWHERE)}"
+            require(options.task == "retrieval", "--run", cause=cause, remedy=remedy)
             require(len(options.run) == 1, "--run", cause="names several runs", remedy="evaluate one after the other")
             with needs_torch():
                 return evaluate_run(

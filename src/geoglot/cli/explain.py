@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 
     from geoglot.api.drawing import picture_kind
     from geoglot.api.explain import explain
-    from geoglot.cli._command import DONE, needs_torch, warn
+    from geoglot.cli._command import DONE, needs_torch, numbers, warn
     from geoglot.cli._output import as_json, choose_format
 
     if options.output is not None and options.output.suffix.lower() != ".html":
@@ -72,8 +72,8 @@ def run(options: argparse.Namespace) -> int:
             options.model,
             run=options.run,
             how=options.how,
-            window=_numbers("--window", options.window),
-            bands=_numbers("--bands", options.bands),
+            window=numbers("--window", options.window),
+            bands=numbers("--bands", options.bands),
             language=options.language,
         )
     if options.output is not None:
@@ -83,19 +83,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         _show_table(found)
     return DONE
-
-
-def _numbers(option: str, given: str | None) -> list[int] | None:
-    from geoglot.core.errors import UsageError
-
-    if given is None:
-        return None
-    try:
-        return [int(number) for number in given.split(",")]
-    except ValueError as error:
-        raise UsageError(
-            f"{option} {given}", cause="is no list of whole numbers", remedy="separate with commas"
-        ) from error
 
 
 def _show_table(found: Explanation) -> None:

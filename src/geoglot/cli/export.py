@@ -13,6 +13,7 @@ EXAMPLES = """
   geoglot export runs/vse_plus_plus --float --no-mirror
   geoglot export runs/duch-64 --features runs/compact
   geoglot export runs/scan --out bundles/scan     # then: geoglot search ... --rerank bundles/scan
+  geoglot export runs/dyad --out bundles/dyad     # then: geoglot match A B --model bundles/dyad
 """
 
 
@@ -36,13 +37,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Export and tell where the bundle is."""
-    from geoglot.cli._command import DONE, needs_torch
+    from geoglot.cli._command import DONE, needs_torch, require
 
     with needs_torch():
         from geoglot.engine.bundling import export_run
+        from geoglot.engine.matching.export import export_matcher, is_matching_run
+    out = options.out or options.run / "bundle"
+    if is_matching_run(options.run):
+        unused = {"--side": options.side, "--features": options.features, "--no-mirror": options.no_mirror}
+        given = [name for name, value in unused.items() if value]
+        require(not given, "".join(given[:1]), cause="is not for a matcher", remedy="leave it out")
+        print(
+            export_matcher(
+                options.run, out=out, data_root=options.data_root, quantised=not options.float, name=options.name
+            )
+        )
+        return DONE
     made = export_run(
         options.run,
-        out=options.out or options.run / "bundle",
+        out=out,
         data_root=options.data_root,
         side=options.side,
         mirrored=not options.no_mirror,

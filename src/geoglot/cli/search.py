@@ -20,6 +20,7 @@ EXAMPLES = """
   geoglot search "porto" --archive town.archive -o hits.gpkg
   geoglot search "a stadium by a river" --archive town.archive --rerank reciprocal
   geoglot search "two white planes" --archive town.archive --rerank bundles/scan --candidates 50
+  geoglot search --like court.png --archive town.archive --rerank dyad
 """
 
 
@@ -69,7 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rerank",
         metavar="HOW",
         help="exact (restores the order of an archive of binary codes), reciprocal (how the words rank for each place "
-        "among other captions), or the folder of a scorer bundle, which reads words and pixels together",
+        "among other captions), dyad or the folder of a matcher bundle (for --like: how sure each place is of the same "
+        "kind as the picture), or the folder of a scorer bundle, which reads words and pixels together",
     )
     second.add_argument(
         "--candidates", type=int, default=100, metavar="N", help="how many are looked at again (default: 100)"

@@ -11,14 +11,18 @@ SUMMARY = "Train a recipe, or any method on your data; a stopped run can be resu
 EXAMPLES = """
   geoglot train compact --data-root datasets/
   geoglot train compact --data-root datasets/ --out runs/compact --resume
+  geoglot train place --backbone-weights runs/compact_lite --out bundles/place
   geoglot train scan --data rsicd --backbone compact --backbone-weights runs/backbone --frozen --epochs 10
+  geoglot train residual_dyad --data ucm --unlabelled rsicd --side 128 --epochs 20
+  geoglot train residual_dyad_ablation --data-root datasets/ --out runs/ablation --resume
+  geoglot train dyad --backbone-weights runs/compact
   geoglot train vse_plus_plus --data ucm --languages en,fr --backbone resnet18 --seed 1 --set hidden=512
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options and arguments."""
-    from geoglot.cli._hashing import add_training_arguments
+    from geoglot.cli import _hashing, _matching
 
     parser.add_argument("name", metavar="NAME", help="name of a recipe, or of a method (see 'geoglot methods')")
     parser.add_argument(
@@ -46,12 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the run (default: runs/NAME)")
     parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint")
     parser.add_argument("--quiet", "-q", action="store_true", help="print no figures of epochs")
-    add_training_arguments(parser)
+    _hashing.add_training_arguments(parser)
+    _matching.add_training_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train; every epoch's figures are one JSON line."""
-    from geoglot.cli import _hashing
+    from geoglot.cli import _hashing, _instance, _matching, _product
     from geoglot.cli._command import DONE, needs_torch, warn
     from geoglot.cli._output import as_json
     from geoglot.cli._progress import progress_display
@@ -63,6 +68,12 @@ def run(options: argparse.Namespace) -> int:
     settings = parse_settings(options.set)
     if _hashing.is_hashing_method(options.name):
         return _hashing.train(options, settings)
+    if _product.is_product(options.name):
+        return _product.train(options, settings)
+    if options.name == "place":
+        return _instance.train(options, settings)
+    if _matching.is_matching(options.name):
+        return _matching.train(options, settings)
     changes = {**_changes(options), **({"config": settings} if settings else {})}
     recipe = named_recipe(options.name, changes)
     folder = options.out or Path("runs") / options.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["two-tower", "scorer", "hasher", "captioner", "segmenter", "matcher"]
+Kind = Literal["two-tower", "scorer", "hasher", "captioner", "segmenter", "matcher", "descriptor"]
 Fidelity = Literal["full", "partial"]
 
 

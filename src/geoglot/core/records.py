@@ -92,6 +92,7 @@ class Hit:
         source: Path of the file.
         tile: Where in the file, and where on Earth.
         merged: How many overlapping tiles of the same place this hit stands for, itself included.
+        same_place: Whether it shows the very place of the example picture; ``None`` where that was not looked at.
     """
 
     rank: int
@@ -101,10 +102,12 @@ class Hit:
     source: str
     tile: Tile
     merged: int = 1
+    same_place: bool | None = None
 
     def as_record(self) -> dict[str, Any]:
         """The hit as JSON-ready values, in the order of the command line's output."""
         tile = self.tile
+        looked_at = {} if self.same_place is None else {"same_place": self.same_place}
         return {
             "rank": self.rank,
             "score": round(self.score, 6),
@@ -116,5 +119,6 @@ class Hit:
             "time": tile.time.isoformat() if tile.time else None,
             "gsd_m": tile.gsd_m,
             "merged": self.merged,
+            **looked_at,
             "id": self.id,
         }

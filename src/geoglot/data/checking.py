@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from geoglot.core import registry
 from geoglot.core.errors import DataError, UsageError
 from geoglot.data.captioned import (
     Listing,
@@ -22,7 +23,7 @@ SHOWN = 3
 
 
 def check_dataset(name: str, root: str | Path | None = None) -> list[dict[str, Any]]:
-    """One record per split.
+    """One record per split; of a dataset without captions one record with what there is to tell.
 
     Keys: ``split``, ``images``, ``captions``, ``distinct_captions``, ``images_with_equal_captions`` (all of its
     captions the same), ``empty_captions``, ``images_without_captions``, ``missing_images``, ``listed_twice``,
@@ -37,6 +38,10 @@ def check_dataset(name: str, root: str | Path | None = None) -> list[dict[str, A
         DataError: The dataset is absent, or so damaged that it cannot be read at all.
         UsageError: There is no such dataset.
     """
+    module = registry.load("geoglot.data", name)
+    if hasattr(module, "check"):  # a dataset without captions and splits says what it holds itself
+        records: list[dict[str, Any]] = module.check(root)
+        return records
     dataset = load_dataset(name)
     if not hasattr(dataset, "listing") or not hasattr(dataset, "SIZES"):
         raise UsageError(name, cause="tells no listing and no sizes", remedy="add them to its module")

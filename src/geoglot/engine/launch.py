@@ -15,7 +15,7 @@ from geoglot.engine.composition import method_module
 from geoglot.engine.recipe import Recipe, recipe_from
 
 RECIPES: Final = "geoglot.recipes"
-HASHING: Final = "geoglot.methods.hashing"
+OTHERS: Final = ("geoglot.methods.hashing", "geoglot.methods.matching")
 
 GALLERY_DEFAULTS: Final[Mapping[str, Any]] = {
     "epochs": 30,
@@ -51,7 +51,7 @@ def named_recipe(name: str, changes: Mapping[str, Any]) -> Recipe:
         recipe: Recipe = registry.load(RECIPES, name).RECIPE
         return recipe_from(merged(asdict(recipe), changes))
     if name not in registry.names(METHODS):
-        known = sorted({*registry.names(RECIPES), *registry.names(METHODS), *registry.names(HASHING)})
+        known = sorted({name for package in (RECIPES, METHODS, *OTHERS) for name in registry.names(package)})
         near = difflib.get_close_matches(name, known, n=1)
         remedy = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}"
         raise UsageError(name, cause="is neither a recipe nor a method", remedy=remedy)

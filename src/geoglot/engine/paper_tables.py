@@ -11,6 +11,7 @@ import numpy as np
 
 from geoglot.core.errors import UsageError
 from geoglot.data.published import TABLE_IV, PublishedRanking, PublishedRow, published
+from geoglot.engine.matching.tables import residual_dyad_tables
 from geoglot.engine.saved_predictions import Predictions, load_predictions
 from geoglot.engine.tables import Row, read_results
 from geoglot.metrics.ranking import CUTOFFS
@@ -41,12 +42,11 @@ def tables_of(paper: str, results: Path, run: Path | None = None) -> dict[str, l
         UsageError: There are no tables of this paper; the message suggests the nearest.
         DataError: A result cannot be read.
     """
-    papers: dict[str, Callable[[], dict[str, list[Row]]]] = {"multilanguage": lambda: _multilanguage(results, run)}
-    if paper not in papers:
-        near = difflib.get_close_matches(paper, papers, n=1)
-        remedy = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(papers)}"
+    if paper not in PAPERS:
+        near = difflib.get_close_matches(paper, PAPERS, n=1)
+        remedy = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(PAPERS)}"
         raise UsageError(paper, cause="has no tables here", remedy=remedy)
-    return papers[paper]()
+    return PAPERS[paper](results, run)
 
 
 def _multilanguage(results: Path, run: Path | None) -> dict[str, list[Row]]:
@@ -58,6 +58,18 @@ def _multilanguage(results: Path, run: Path | None) -> dict[str, list[Row]]:
         ],
         "Table IV: ranks of single queries": [row for ranking in TABLE_IV for row in _table_four(ranking, run)],
     }
+
+
+def _residual_dyad(results: Path, run: Path | None) -> dict[str, list[Row]]:
+    """Means of retrieval alone: no table of this paper needs a run."""
+    return residual_dyad_tables(read_results(results, "matching"))
+
+
+PAPERS: Final[dict[str, Callable[[Path, Path | None], dict[str, list[Row]]]]] = {
+    "multilanguage": _multilanguage,
+    "residual-dyad": _residual_dyad,
+}
+"""Tables by paper: results folder and, where a table shows single queries, a run."""
 
 
 class Measured:

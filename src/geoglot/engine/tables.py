@@ -14,6 +14,7 @@ from geoglot.core.errors import DataError
 from geoglot.core.runs import whole_file
 from geoglot.data.published import published
 from geoglot.engine.hashing.tables import hashing_rows
+from geoglot.engine.matching.tables import matching_rows
 from geoglot.metrics.ranking import CUTOFFS
 
 LANGUAGES = ("en", "ar", "fr", "it")
@@ -25,7 +26,13 @@ _INTRODUCTIONS = {
         "([protocol](protocols.md#6-same-start)); recalls of English captions, means over seeds, ± standard deviation. "
         "The last column is what papers print: **another start**, another length of training, often more data. "
         "It says how far a method went elsewhere, not how the rows above it compare.",
-    )
+    ),
+    "Image to image": (
+        "Test images ask for images of their scene class. Gallery *all*: every image of the dataset is searched, as "
+        "published, **those that were trained on included**; gallery *test*: test images alone. The query is left out. "
+        "mAP and P@k in percent, ANMRR from 0 (best) to 1 "
+        "([published tables](protocols.md) beside ours: `geoglot evaluate tables --paper residual-dyad`).",
+    ),
 }
 
 
@@ -166,6 +173,7 @@ def results_page(results: Path) -> str:
         ("Retrieval", retrieval_rows(read_results(results, "retrieval"))),
         ("Same start", leaderboard_rows(read_results(results, "leaderboard"))),
         ("Hashing", hashing_rows(read_results(results, "hashing"))),
+        ("Image to image", matching_rows(read_results(results, "matching"))),
         ("Is it there at all", confidence_rows(read_results(results, "confidence"))),
     )
     for title, rows in sections:

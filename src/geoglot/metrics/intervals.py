@@ -68,10 +68,7 @@ def recall_intervals(
         >>> recall_intervals(perfect, [(0, 0), (0, 1), (1, 2)], resamples=50).mean_recall
         (100.0, 100.0)
     """
-    if resamples < 1:
-        raise UsageError(f"resamples = {resamples}", cause="is below 1", remedy="draw at least once")
-    if not 0 < level < 1:
-        raise UsageError(f"level = {level}", cause="is not between 0 and 1", remedy="0.95 is usual")
+    _check_draws(resamples, level)
     images = len(ranks.image_to_text)
     image, text, share = _shares(carriers, images, len(ranks.text_to_image))
     cutoffs = np.array(CUTOFFS)
@@ -98,6 +95,36 @@ def recall_intervals(
     )
 
 
+def mean_intervals(values: ArrayLike, *, resamples: int = 1000, seed: int = 0, level: float = 0.95) -> list[Interval]:
+    """Percentile bootstrap intervals of the means of columns, when other queries of the same kind had been drawn.
+
+    Args:
+        values: (Q, M) real numbers, M figures of each query. Rows are drawn with replacement, whole.
+        resamples: How many times.
+        seed: Of NumPy's PCG64 generator.
+        level: Share of the resamples inside, in (0, 1).
+
+    Raises:
+        GeoglotError: There is no query.
+        UsageError: No resamples, or a level outside (0, 1).
+
+    Example:
+        >>> mean_intervals([[1.0, 0.0], [1.0, 1.0]], resamples=50)
+        [(1.0, 1.0), (0.0, 1.0)]
+    """
+    table = np.asarray(values, dtype=np.float64)
+    if table.ndim != 2 or len(table) == 0:
+        raise GeoglotError("values", cause=f"have shape {table.shape}, not (Q, M)", remedy="pass one row per query")
+    _check_draws(resamples, level)
+    generator = np.random.default_rng(seed)
+    drawn = np.empty((resamples, table.shape[1]))
+    for start in range(0, resamples, _DRAWS_TOGETHER):
+        size = min(_DRAWS_TOGETHER, resamples - start)
+        weight = generator.multinomial(len(table), np.full(len(table), 1 / len(table)), size=size)
+        drawn[start : start + size] = weight @ table / len(table)
+    return [percentile_interval(column, level=level) for column in drawn.T]
+
+
 def percentile_interval(resampled: ArrayLike, *, level: float = 0.95) -> Interval:
     """The middle ``level`` share of resampled values, as (low, high).
 
@@ -107,6 +134,13 @@ def percentile_interval(resampled: ArrayLike, *, level: float = 0.95) -> Interva
     """
     low, high = np.quantile(np.asarray(resampled, dtype=np.float64), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def _check_draws(resamples: int, level: float) -> None:
+    if resamples < 1:
+        raise UsageError(f"resamples = {resamples}", cause="is below 1", remedy="draw at least once")
+    if not 0 < level < 1:
+        raise UsageError(f"level = {level}", cause="is not between 0 and 1", remedy="0.95 is usual")
 
 
 def _shares(

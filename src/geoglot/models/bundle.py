@@ -1,7 +1,8 @@
 """A model bundle: a folder with two ONNX towers, a tokenizer, neutral captions' vectors and a card.
 
 A bundle is of a kind. ``two-tower``: both networks give unit vectors (format 1). ``hasher``: they give one number per
-bit, whose sign is the bit (format 2). ``scorer``: see :mod:`geoglot.models.scorer` (format 2).
+bit, whose sign is the bit (format 2). ``scorer``: see :mod:`geoglot.models.scorer` (format 2). ``matcher``: see
+:mod:`geoglot.models.matcher` (format 2). ``place``: see :mod:`geoglot.models.place` (format 2).
 
 ``bundle.json`` names every file with its SHA-256; nothing is opened before its checksum was verified, networks are
 loaded from bytes (so external data files cannot be pulled in), and no format that can carry code is accepted.
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 2
 """The newest format that is read; every kind says in :data:`FORMAT_OF_KIND` which one it is written in."""
-FORMAT_OF_KIND: Final = {"two-tower": 1, "hasher": 2, "scorer": 2}
+FORMAT_OF_KIND: Final = {"two-tower": 1, "hasher": 2, "scorer": 2, "matcher": 2, "place": 2}
 SHIPPED: Final = Path(__file__).with_name("bundles")
 IMAGE, TEXT, TOKENIZER, NEUTRAL = "image.onnx", "text.onnx", "tokenizer.json", "neutral.npy"
 SIMILARITY: Final = "similarity.onnx"
@@ -40,6 +41,15 @@ FILES_OF_KIND: Final = {
     "two-tower": (IMAGE, TEXT, TOKENIZER, NEUTRAL),
     "hasher": (IMAGE, TEXT, TOKENIZER, NEUTRAL),
     "scorer": (IMAGE, TEXT, SIMILARITY, TOKENIZER),
+    "matcher": (IMAGE, SIMILARITY),
+    "place": (IMAGE,),
+}
+_FIELDS_OF_KIND: Final = {
+    "two-tower": ("dimension", "languages", "max_length"),
+    "hasher": ("dimension", "languages", "max_length"),
+    "scorer": ("languages", "max_length"),
+    "matcher": ("calibration",),
+    "place": ("dimension", "thresholds"),
 }
 BATCH: Final = 32
 _TOKENIZERS: Final = {
@@ -79,7 +89,7 @@ class BundleFolder:
 
     @property
     def kind(self) -> str:
-        """``two-tower``, ``hasher`` or ``scorer``."""
+        """``two-tower``, ``hasher``, ``scorer``, ``matcher`` or ``place``."""
         return kind_of(self.manifest)
 
     @property
@@ -94,8 +104,8 @@ class BundleFolder:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Codes of the languages that the text encoder was trained on."""
-        return tuple(self.manifest["languages"])
+        """Codes of the languages that the text encoder was trained on; none where there is no text encoder."""
+        return tuple(self.manifest.get("languages", ()))
 
     @property
     def card(self) -> dict[str, Any]:
@@ -227,7 +237,7 @@ def load_bundle(name_or_path: str | Path = "compact", *, threads: int = 0) -> Bu
     """Open a shipped bundle by name, or a bundle folder by path. Networks are loaded on first use.
 
     Raises:
-        BundleError: There is no such bundle, it is of a newer format, or it is a scorer.
+        BundleError: There is no such bundle, it is of a newer format, or it is a scorer or matcher.
 
     Example:
         >>> bundle = load_bundle("compact")
@@ -301,8 +311,7 @@ def read_manifest(name_or_path: str | Path) -> tuple[Path, dict[str, Any], str]:
         raise BundleError(folder, cause=cause, remedy="update geoglot or export the bundle again")
     files = manifest.get("files")
     listed = files if isinstance(files, dict) else {}
-    lacks = [name for name in ("id", "side", "languages", "max_length") if name not in manifest]
-    lacks += ["dimension"] if kind != "scorer" and "dimension" not in manifest else []
+    lacks = [name for name in ("id", "side", *_FIELDS_OF_KIND[kind]) if name not in manifest]
     lacks += [name for name in FILES_OF_KIND[kind] if not isinstance(listed.get(name), dict)]
     if lacks:
         raise BundleError(folder, cause=f"does not say its {lacks[0]}", remedy="export the bundle again")

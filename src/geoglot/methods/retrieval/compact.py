@@ -186,6 +186,11 @@ class Model(TwoTower):
         return groups
 
     @property
+    def convolutions_in_float(self) -> int:
+        """How many first convolutions an 8-bit export leaves alone: a depthwise first block suffers most from it."""
+        return 3 if self.config.network == "efficientnet_lite0" else 0
+
+    @property
     def temperature(self) -> Tensor:
         """tau, at least 0.01 as in CLIP."""
         return self.log_temperature.exp().clamp(min=0.01)

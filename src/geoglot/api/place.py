@@ -1,0 +1,122 @@
+"""The second look of a search by picture: which candidates show the very place of the example?
+
+Candidates are read again from their files, the local descriptors of example and candidate are compared
+(:mod:`geoglot.models.place`), and candidates that agree go first, best first. The others keep their order: they are
+places of the same kind, which the model's vectors tell better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoglot.api.query import Query
+from geoglot.api.rerank import TileMemory
+from geoglot.core.errors import UsageError
+from geoglot.models.bundle import SHIPPED
+from geoglot.models.place import SHIPPED_PLACE
+
+if TYPE_CHECKING:
+    from geoglot.api.archive import SecondLook
+    from geoglot.archive.search import RawHit
+    from geoglot.models.place import PlaceBundle
+
+NAME: Final = SHIPPED_PLACE
+MOST_PIECES: Final = 9
+"""A larger scene as an example is compared as a whole and by so many of its tiles."""
+
+
+def order_of(agreed: NDArray[np.float64], same: float) -> NDArray[np.int64]:
+    """Rows of candidates: those that show the same place first, best first, then the others as they were.
+
+    Example:
+        >>> order_of(np.array([0.1, 0.5, 0.2, 0.7]), 0.4).tolist()
+        [3, 1, 0, 2]
+    """
+    return np.argsort(-np.where(agreed >= same, agreed, 0.0), kind="stable")
+
+
+def at_hand() -> bool:
+    """Whether the package ships a place bundle."""
+    return (SHIPPED / SHIPPED_PLACE / "bundle.json").is_file()
+
+
+def applies(query: Query) -> bool:
+    """Whether a query asks with one picture, and nothing else that is wanted: then it may ask for a place.
+
+    Example:
+        >>> from geoglot.api.query import build_query
+        >>> applies(build_query(like="a.png")), applies(build_query("airport", like="a.png"))
+        (True, False)
+    """
+    wanted = [term for term in query.terms if term.weight > 0]
+    return len(wanted) == 1 and wanted[0].picture is not None
+
+
+class PlaceReader(TileMemory):
+    """A place bundle with the pixels it has read last.
+
+    Args:
+        place: The bundle.
+    """
+
+    def __init__(self, place: PlaceBundle) -> None:
+        super().__init__(place.side)
+        self.place = place
+
+    def agreements(self, hits: Sequence[RawHit], query: Query) -> NDArray[np.float64]:
+        """How well each hit agrees with the picture of a query; minus infinity where a file cannot be read. -> (N,).
+
+        Raises:
+            SourceError: The example picture cannot be read.
+        """
+        path = next(term.picture for term in query.terms if term.picture is not None and term.weight > 0)
+        pieces = example_pieces(path, self.side)
+        return self.scores(hits, lambda shown: self.place.looked_at(pieces, self.place.describe(shown)))
+
+
+def places_first(reader: PlaceReader, query: Query, rerank: str) -> SecondLook:
+    """The second look of a search: see :mod:`geoglot.api.place`.
+
+    Raises:
+        UsageError: The query is not one picture alone.
+    """
+    if not applies(query):
+        cause, remedy = "looks for the place of one picture", "ask with one --like and no words, or leave --rerank out"
+        raise UsageError(f"rerank {rerank}", cause=cause, remedy=remedy)
+
+    def look(
+        vector: NDArray[np.float32], found: Sequence[RawHit], candidates: int
+    ) -> tuple[list[RawHit], tuple[str, ...]]:
+        first, rest = found[:candidates], found[candidates:]
+        agreed = reader.agreements(first, query)
+        order = order_of(agreed, reader.place.same)
+        told = [
+            replace(hit, same_place=bool(score >= reader.place.same)) for hit, score in zip(first, agreed, strict=True)
+        ]
+        gone = int(np.isneginf(agreed).sum())
+        note = f"{gone} of {len(first)} candidates could not be read again to see whether they show the same place"
+        return [*(told[int(row)] for row in order), *rest], (note,) * bool(gone)
+
+    return look
+
+
+def example_pieces(path: Path, side: int) -> NDArray[np.uint8]:
+    """An example picture as a whole and, of a scene, its first tiles. -> (E, side, side, 3).
+
+    Raises:
+        SourceError: It cannot be read, or holds nothing.
+    """
+    from geoglot.api.matcher import whole_picture
+    from geoglot.geo.decoder import Decoder, ReadOptions, TileBatch
+
+    with Decoder(ReadOptions(side=side)) as decoder:
+        pieces = [whole_picture(decoder, path)[None]]
+        tiles = [part.pixels for part in decoder.read(path) if isinstance(part, TileBatch)]
+    cut = np.concatenate(tiles) if tiles else pieces[0]
+    return np.concatenate([*pieces, cut[:MOST_PIECES]]) if len(cut) > 1 else pieces[0]

@@ -1,0 +1,1 @@
+"""Telling places apart: local descriptors are trained on views of one picture, exported, and measured."""

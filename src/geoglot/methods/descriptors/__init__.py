@@ -1,0 +1,1 @@
+"""Descriptors: a picture to one vector, to compare image retrieval methods with."""

@@ -1,0 +1,1 @@
+"""Matching methods: two images to a probability that they show the same kind of place."""
