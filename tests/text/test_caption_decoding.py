@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from geoglot.core.errors import UsageError
-from geoglot.text.caption_decoding import END, PADDING, START, UNKNOWN, Writing, Written, drawn, repeated, write
+from geoglot.text.caption_decoding import Writing, Written, drawn, repeated, write
+from geoglot.text.captions import END, PADDING, START, UNKNOWN
 
 VOCABULARY = 7
 WORDS = (4, 5, 6)
