@@ -6,7 +6,6 @@ different pictures reach.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +22,12 @@ from geoglot.data.captioned import load_dataset
 from geoglot.data.second_views import second_view
 from geoglot.engine import checkpoint, export
 from geoglot.engine.bundling import CALIBRATION_PICTURES, PREPROCESSING, whole_folder
-from geoglot.engine.place.training import PlaceRecipe, train_head, view_pairs
+from geoglot.engine.place.training import PlaceRecipe, train_network, view_pairs
 from geoglot.geo.resample import to_square
-from geoglot.models.bundle import IMAGE, open_network
+from geoglot.models.bundle import IMAGE
 from geoglot.models.place import DESCRIPTORS, PlaceBundle, load_place
-from geoglot.nn.backbone import Backbone, build_backbone, compact_backbone_weights
-from geoglot.nn.place import PlaceNetwork, PlaceTrunk
+from geoglot.nn.backbone import Backbone, ResidualStages, build_backbone, compact_backbone_weights
+from geoglot.nn.place import PlaceHead, PlaceNetwork, PlaceTrunk
 
 SOURCE_SIDE: Final = 224
 WRONG_PER_SEARCH: Final = 0.01
@@ -53,7 +52,10 @@ def backbone_of(weights: Path) -> Backbone:
     except RuntimeError as error:
         remedy = "give a run of geoglot-compact"
         raise DataError(weights, cause="has tensors of another network", remedy=remedy) from error
-    return backbone.eval()
+    stages = backbone.network
+    assert isinstance(stages, ResidualStages)  # noqa: S101 (what build_backbone makes, for mypy)
+    stages.blocks = stages.blocks[:3]  # the last stage is not looked at
+    return backbone
 
 
 def train_place(
@@ -68,7 +70,7 @@ def train_place(
     log: Log = lambda record: None,
     progress: Progress = lambda done, total: None,
 ) -> Path:
-    """Train the head on an image network and write the bundle.
+    """Train local descriptors from an image network and write the bundle.
 
     Args:
         weights: Run of geoglot-compact.
@@ -88,15 +90,9 @@ def train_place(
     """
     settings = recipe or PlaceRecipe()
     pictures = split_pictures(datasets, "train", data_root, at_most=settings.pictures, seed=settings.seed)
-    trunk = PlaceTrunk(backbone_of(weights)).eval()
-    with tempfile.TemporaryDirectory() as temporary:
-        maps_file = Path(temporary) / "maps.onnx"
-        export.to_onnx(trunk, [_example(settings.side)], maps_file, inputs=_free("pixels"), outputs=_free("maps"))
-        session = open_network(maps_file.read_bytes(), 1)
-        pairs = view_pairs(
-            pictures, lambda pixels: np.asarray(session.run(None, {"pixels": pixels})[0]), settings, progress
-        )
-    network = PlaceNetwork(trunk, train_head(pairs, settings, log))
+    trunk = PlaceTrunk(backbone_of(weights))
+    network = PlaceNetwork(trunk, PlaceHead(trunk.channels))
+    network = train_network(network, view_pairs(pictures, settings, progress), settings, log)
     card = {
         "image_network": weights.name,
         "trained_on": [f"{dataset}, train split (views of pictures, no captions)" for dataset in datasets],
