@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from geoglot.core.errors import UsageError
+from geoglot.nn.early_networks import NAMES, early_network
 from geoglot.nn.efficientnet import LITE_DEVIATION, LITE_MEAN, EfficientNetLite
 from geoglot.nn.residual import ResidualNetwork
 from geoglot.nn.resnet import SIZES, ResNet
@@ -75,7 +76,7 @@ class LiteStages(nn.Module):
 
 
 def build_backbone(name: str, *, channels: Sequence[int] = (40, 80, 160, 320)) -> Backbone:
-    """A backbone without weights: ``compact`` (ours), ``efficientnet_lite0``, ``resnet18`` ... or ``timm:NAME``.
+    """A backbone without weights: ``compact`` (ours), ``resnet18``, ``vgg16`` ... or ``timm:NAME``.
 
     Raises:
         UsageError: There is no such backbone, or it needs a package that is not installed.
@@ -93,9 +94,12 @@ def build_backbone(name: str, *, channels: Sequence[int] = (40, 80, 160, 320)) -
     if name in SIZES:
         network = ResNet(name)
         return Backbone(network, network.channels, mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION)
+    if name in NAMES:
+        early = early_network(name)
+        return Backbone(early, early.channels, mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION)
     if name.startswith("timm:"):
         return _timm_backbone(name.removeprefix("timm:"))
-    remedy = f"choose compact, efficientnet_lite0, {', '.join(SIZES)}, or timm:NAME"
+    remedy = f"choose compact, efficientnet_lite0, {', '.join((*SIZES, *NAMES))}, or timm:NAME"
     raise UsageError(name, cause="is no backbone", remedy=remedy)
 
 
