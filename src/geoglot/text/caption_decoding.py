@@ -23,9 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.core.errors import UsageError
-
-PADDING, START, END, UNKNOWN = 0, 1, 2, 3
-"""Token ids that every caption vocabulary begins with."""
+from geoglot.text.captions import END, PADDING, START, UNKNOWN
 
 WAYS: Final = ("greedy", "beam", "sample")
 
@@ -51,7 +49,7 @@ class Writing:
 
     way: Literal["greedy", "beam", "sample"] = "greedy"
     beam: int = 3
-    max_length: int = 30
+    max_length: int = 35
     length_power: float = 0.0
     block: int = 3
     temperature: float = 1.0
@@ -129,7 +127,7 @@ def repeated(history: NDArray[np.int64], block: int, vocabulary: int) -> NDArray
     """Words that would complete a sequence of ``block`` words that was there before.
 
     Args:
-        history: (R, T) words so far.
+        history: (R, T) words so far; END is none of them, so it is never forbidden.
         block: Length of the sequence; 0 forbids nothing.
         vocabulary: V.
 
@@ -202,9 +200,7 @@ class _Loop:
         if np.isnan(said).any():
             raise ValueError("the network gives log-probabilities that are no numbers")
         said[:, list(self.writing.never)] = -np.inf
-        forbidden = repeated(self.history, self.writing.block, said.shape[1])
-        forbidden[:, END] = False
-        said[forbidden] = -np.inf
+        said[repeated(self.history, self.writing.block, said.shape[1])] = -np.inf
         row, word, value = self._chosen(said)
         history = np.concatenate([self.history[row], word[:, None]], 1)
         attention = None
