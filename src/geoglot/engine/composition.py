@@ -23,6 +23,8 @@ from geoglot.nn.two_tower import Features, Pyramid, RetrievalModel, TwoTower
 
 PACKAGE = "geoglot.methods.retrieval"
 CHECKPOINT = "checkpoint.safetensors"
+CLASSIFIERS = ("fc.", "classifier.", "head.", "pre_logits.", "aux1.", "aux2.")
+"""What published weights have beyond a backbone."""
 
 
 class Composed(RetrievalModel):
@@ -177,7 +179,7 @@ def _own_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return checkpoint.without_prefix("backbone", dict(tensors))
     if any(name.startswith("network.") for name in tensors):
         return dict(tensors)
-    return checkpoint.with_prefix("network", {n: t for n, t in tensors.items() if not n.startswith("fc.")})
+    return checkpoint.with_prefix("network", {n: t for n, t in tensors.items() if not n.startswith(CLASSIFIERS)})
 
 
 def _compact_widths(tensors: Mapping[str, Tensor]) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from geoglot.core.errors import UsageError
+from geoglot.nn.early_networks import NAMES, early_network
 from geoglot.nn.residual import ResidualNetwork
 from geoglot.nn.resnet import SIZES, ResNet
 
@@ -62,7 +63,7 @@ class ResidualStages(nn.Module):
 
 
 def build_backbone(name: str, *, channels: Sequence[int] = (40, 80, 160, 320)) -> Backbone:
-    """A backbone without weights: ``compact`` (ours), ``resnet18`` to ``resnet101``, or ``timm:NAME``.
+    """A backbone without weights: ``compact`` (ours), ``resnet18`` to ``resnet101``, ``vgg16`` ... or ``timm:NAME``.
 
     Raises:
         UsageError: There is no such backbone, or it needs a package that is not installed.
@@ -78,9 +79,12 @@ def build_backbone(name: str, *, channels: Sequence[int] = (40, 80, 160, 320)) -
     if name in SIZES:
         network = ResNet(name)
         return Backbone(network, network.channels, mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION)
+    if name in NAMES:
+        early = early_network(name)
+        return Backbone(early, early.channels, mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION)
     if name.startswith("timm:"):
         return _timm_backbone(name.removeprefix("timm:"))
-    remedy = f"choose compact, {', '.join(SIZES)}, or timm:NAME"
+    remedy = f"choose compact, {', '.join((*SIZES, *NAMES))}, or timm:NAME"
     raise UsageError(name, cause="is no backbone", remedy=remedy)
 
 
