@@ -192,7 +192,7 @@ def _cosine(
     images = sentences.images
     inner = np.bincount(counted.sentence[split:] - images, product, len(sentences.lengths) - images)
     norms = norm[sentences.image[images:]] * norm[images:]
-    similar: NDArray[np.float64] = np.divide(inner, norms, out=np.zeros_like(inner), where=norms > 0)
+    similar: NDArray[np.float64] = np.divide(inner, norms, out=np.zeros(len(norms)), where=norms > 0)
     return similar
 
 
