@@ -68,8 +68,8 @@ def protocol(report: CaptioningReport) -> str:
     beam = int(run.summary.get("beam", 1))
     way = "word by word, the most probable one each time" if beam == 1 else f"by a beam of {beam}"
     return (
-        f"One sentence for every {SPLIT} image: {'; '.join(counts) or 'none'}. Written {way}; the width of the beam and "
-        f"the epoch (number {run.summary.get('best_epoch', 'unknown')}) were chosen on the validation images, never on "
+        f"One sentence for every {SPLIT} image: {'; '.join(counts) or 'none'}. Written {way}; the width of the beam "
+        f"and the epoch (number {run.summary.get('best_epoch', 'unknown')}) were chosen on the validation images, never on "
         "these. Words are split in the Penn Treebank way, lower case, without punctuation. CIDEr-D takes the "
         "frequencies of words from the references of the measured images, so numbers of two datasets do not compare."
     )
@@ -77,7 +77,8 @@ def protocol(report: CaptioningReport) -> str:
 
 def numbers_section(report: CaptioningReport) -> str:
     """All measures of all runs, a table per dataset and language."""
-    parts, reasons = [], {}
+    parts: list[str] = []
+    reasons: dict[str, None] = {}
     for key in report.runs[0].said:
         found = {number: one for (number, other), one in report.measured.items() if other == key}
         if not found:
@@ -181,7 +182,7 @@ def _one_by_one(run: CaptioningRun, dataset: str, report: CaptioningReport) -> s
 
 def _facts(report: CaptioningReport) -> dict[str, str]:
     run = report.runs[0]
-    figures = {}
+    figures: dict[str, str] = {}
     for (number, (dataset, language)), found in report.measured.items():
         if number == 0 and not figures:
             values = found.figures()

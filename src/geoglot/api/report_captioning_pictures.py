@@ -63,7 +63,7 @@ def attention_section(report: CaptioningReport) -> str:
         pixels = _pixels(picture)
         steps = "".join(
             f'<li><img src="{data_uri(as_jpeg(with_heat(pixels, heat_of(one))))}" '
-            f'alt="{in_html(f"where {name} was looked at for {word}")}" loading="lazy"><span>{in_html(word)}</span></li>'
+            f'alt="{in_html(f"{name}, looked at for {word}")}" loading="lazy"><span>{in_html(word)}</span></li>'
             for word, one in zip(looked.words, looked.maps, strict=True)
         )
         category = report.references.records[dataset][name].category
@@ -88,10 +88,11 @@ def languages_section(report: CaptioningReport) -> str:
     cards = []
     for dataset in run.datasets:
         for item in first_of_categories(run, dataset, report.references):
+            found = {language: run.said.get((dataset, language), {}).get(item) for language in run.languages}
             said = [
-                f"<div><h4>{in_html(language)}</h4>{sentence(run.said[dataset, language][item].caption, language)}</div>"
-                for language in run.languages
-                if item in run.said.get((dataset, language), {})
+                f"<div><h4>{in_html(language)}</h4>{sentence(one.caption, language)}</div>"
+                for language, one in found.items()
+                if one is not None
             ]
             shown = image(report.thumbnails, f"{dataset}/{item}", item)
             cards.append(f'<li class="tongues"><div class="shown">{shown}</div>{"".join(said)}</li>')

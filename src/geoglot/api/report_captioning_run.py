@@ -299,7 +299,8 @@ def _said(path: Path) -> dict[Key, dict[str, Said]]:
     found: dict[Key, dict[str, Said]] = {}
     number = 0
     try:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            number += 1
             one = json.loads(line)
             if one["split"] == SPLIT:
                 sampled, probable = one.get("sampled"), one.get("attributes")
