@@ -22,6 +22,7 @@ _EXPORTS: dict[str, str] = {
     "Band": "geoglot.core.records",
     "Bounds": "geoglot.core.records",
     "BundleError": "geoglot.core.errors",
+    "CaptioningReport": "geoglot.api.report_captioning",
     "DataError": "geoglot.core.errors",
     "Explanation": "geoglot.api.explain",
     "GeoglotError": "geoglot.core.errors",
@@ -37,6 +38,7 @@ _EXPORTS: dict[str, str] = {
     "Tile": "geoglot.core.records",
     "UsageError": "geoglot.core.errors",
     "Window": "geoglot.core.records",
+    "captioning_report": "geoglot.api.report_captioning",
     "explain": "geoglot.api.explain",
     "matching_report": "geoglot.api.report_matching",
     "neighbours": "geoglot.api.neighbours",
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from geoglot.api.neighbours import Neighbours, neighbours
     from geoglot.api.projection import project
     from geoglot.api.query import Query, Term
+    from geoglot.api.report_captioning import CaptioningReport, captioning_report
     from geoglot.api.report_matching import MatchingReport, matching_report
     from geoglot.core.errors import ArchiveError, BundleError, DataError, GeoglotError, SourceError, UsageError
     from geoglot.core.records import Band, Bounds, Hit, Tile, Window
@@ -63,6 +66,7 @@ __all__ = [
     "Band",
     "Bounds",
     "BundleError",
+    "CaptioningReport",
     "DataError",
     "Explanation",
     "GeoglotError",
@@ -79,6 +83,7 @@ __all__ = [
     "UsageError",
     "Window",
     "__version__",
+    "captioning_report",
     "explain",
     "matching_report",
     "neighbours",
