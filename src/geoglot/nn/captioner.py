@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
+
+from geoglot.text.caption_decoding import END, PADDING, START, UNKNOWN
+
+__all__ = ["END", "PADDING", "START", "UNKNOWN", "CaptionBatch", "Captioner", "Context", "State", "rows"]
 
 Context = dict[str, Tensor]
 """What of B images does not change while their captions are written; every tensor has B as its first axis."""
 State = dict[str, Tensor]
 """What changes from word to word; every tensor has the number of captions being written as its first axis."""
-
-PADDING, START, END, UNKNOWN = 0, 1, 2, 3
-"""Token ids that every caption vocabulary begins with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +30,8 @@ class CaptionBatch:
         items: (B,) int64, which image of the training set; rows of one image share their grid and attributes.
         categories: (B,) int64 scene category of the image, -1 where unknown.
         languages: (B,) int64, position of the caption's language in the recipe; 0 where there is one.
-        progress: Share of the training that is done, in [0, 1].
+        progress: Share of the training that is done, in [0, 1). A method that learns in phases goes by it, so training
+            must set it.
     """
 
     grids: Tensor
@@ -73,7 +77,38 @@ class Captioner(nn.Module, ABC):
 
     @abstractmethod
     def losses(self, batch: CaptionBatch) -> dict[str, Tensor]:
-        """``total``, a scalar, and its terms, one value per caption, (B,)."""
+        """``total``, a scalar, and its terms, one value per caption, (B,).
+
+        ``caption`` is -log p of the caption, the sum over its words and END, where a method says words. Parameters that
+        do not learn in a phase get no gradient, not a zero one.
+        """
+
+    def start_epoch(self, epoch: int, epochs: int) -> None:
+        """Called before the first batch of every epoch, counted from 0."""
+
+    def word_tables(self) -> dict[str, nn.Embedding]:
+        """Tables of word vectors that may start from vectors learnt elsewhere: ``words``, ``attributes``."""
+        return {}
+
+    @torch.no_grad()
+    def start_from(self, vectors: Mapping[str, Tensor]) -> None:
+        """Give word tables their first values.
+
+        Args:
+            vectors: (rows, width) for a name of :meth:`word_tables`; a row with NaN keeps its own first value. A table
+                that the method does not have is passed over.
+
+        Raises:
+            ValueError: Vectors do not have the shape of their table.
+        """
+        for name, table in self.word_tables().items():
+            if name not in vectors:
+                continue
+            given = vectors[name].to(table.weight)
+            if given.shape != table.weight.shape:
+                raise ValueError(f"vectors of {name} are {tuple(given.shape)}, not {tuple(table.weight.shape)}")
+            known = ~given.isnan().any(1)
+            table.weight[known] = given[known]
 
 
 def rows(tensors: dict[str, Tensor], chosen: Tensor) -> dict[str, Tensor]:

@@ -1,0 +1,1 @@
+"""Captioning methods: the stage map of an image to a sentence."""
