@@ -22,6 +22,8 @@ _EXPORTS: dict[str, str] = {
     "Band": "geoglot.core.records",
     "Bounds": "geoglot.core.records",
     "BundleError": "geoglot.core.errors",
+    "Caption": "geoglot.api.captioner",
+    "Captioner": "geoglot.api.captioner",
     "DataError": "geoglot.core.errors",
     "Explanation": "geoglot.api.explain",
     "GeoglotError": "geoglot.core.errors",
@@ -46,6 +48,7 @@ _EXPORTS: dict[str, str] = {
 if TYPE_CHECKING:
     from geoglot.api.answer import Answer
     from geoglot.api.archive import Archive
+    from geoglot.api.captioner import Caption, Captioner
     from geoglot.api.explain import Explanation, explain
     from geoglot.api.matcher import Match, Matcher
     from geoglot.api.neighbours import Neighbours, neighbours
@@ -63,6 +66,8 @@ __all__ = [
     "Band",
     "Bounds",
     "BundleError",
+    "Caption",
+    "Captioner",
     "DataError",
     "Explanation",
     "GeoglotError",

@@ -232,7 +232,7 @@ def _write_hits(answer: Answer, chosen: Format, file: TextIO) -> None:
             f"column {window.column}, row {window.row}{merged}{', same place' if hit.same_place else ''}",
             place_of(hit),
             f"{hit.tile.time:%Y-%m-%d}" if hit.tile.time else "",
-            plain_text(_short_path(hit.source)),
+            plain_text(short_path(hit.source)),
         )
     shown = console(file)
     if answer.hits:
@@ -247,7 +247,7 @@ def plain_text(words: str, style: str = "") -> Text:
     return Text(printable(words), style=style)
 
 
-def _short_path(path: str) -> str:
+def short_path(path: str) -> str:
     """The path as seen from here, where that is shorter."""
     try:
         seen = os.path.relpath(path)

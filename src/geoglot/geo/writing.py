@@ -11,10 +11,13 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from geoglot.core.errors import GeoglotError, UsageError
 from geoglot.core.records import Bounds, Hit
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Format = Literal["geojson", "gpkg", "geoparquet"]
 
@@ -47,11 +50,32 @@ def write_hits(hits: Sequence[Hit], path: Path, *, format: Format) -> None:
     if format not in writers:
         raise UsageError(format, cause="is no format for hits", remedy=f"choose one of {', '.join(writers)}")
     path = Path(path)
+    _write_whole(path, lambda temporary: writers[format](hits, temporary), suffix=".gpkg" if format == "gpkg" else "")
+
+
+def write_geoparquet(
+    table: pa.Table, footprints: Sequence[bytes | None], boxes: Sequence[Bounds | None], path: Path
+) -> None:
+    """Write rows with their places as GeoParquet 1.1, replacing the file.
+
+    Args:
+        table: N rows without geometry.
+        footprints: N polygons as well-known binary; ``None`` where unlocated.
+        boxes: N bounding boxes.
+        path: Destination.
+
+    Raises:
+        GeoglotError: The file cannot be written.
+    """
+    _write_whole(path, lambda temporary: _write_located(table, footprints, boxes, temporary))
+
+
+def _write_whole(path: Path, write: Callable[[Path], None], *, suffix: str = "") -> None:
     try:
         # A folder of its own: GeoPackages have companions (journals) while they are written.
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-            temporary = Path(folder) / f"hits{'.gpkg' if format == 'gpkg' else path.suffix}"
-            writers[format](hits, temporary)
+            temporary = Path(folder) / f"hits{suffix or path.suffix}"
+            write(temporary)
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)
@@ -100,7 +124,7 @@ def _columns(hits: Sequence[Hit]) -> dict[str, list[Any]]:
         "rank": [hit.rank for hit in hits],
         "score": [float(hit.score) for hit in hits],
         "band": [hit.band.value for hit in hits],
-        "source": [_sound(hit.source) for hit in hits],
+        "source": [sound_text(hit.source) for hit in hits],
         "window_column": [hit.tile.window.column for hit in hits],
         "window_row": [hit.tile.window.row for hit in hits],
         "window_width": [hit.tile.window.width for hit in hits],
@@ -113,7 +137,7 @@ def _columns(hits: Sequence[Hit]) -> dict[str, list[Any]]:
     }
 
 
-def _sound(text: str) -> str:
+def sound_text(text: str) -> str:
     """Text that UTF-8 can hold: bytes of a file name that are no text become replacement marks."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
@@ -166,18 +190,22 @@ def _write_geopackage(hits: Sequence[Hit], path: Path) -> None:
 
 
 def _write_geoparquet(hits: Sequence[Hit], path: Path) -> None:
+    _write_located(_table(hits), [hit.tile.footprint for hit in hits], [hit.tile.bounds for hit in hits], path)
+
+
+def _write_located(
+    table: pa.Table, footprints: Sequence[bytes | None], found: Sequence[Bounds | None], path: Path
+) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
     import pyproj
 
     edges = pa.struct([(name, pa.float64()) for name in ("xmin", "ymin", "xmax", "ymax")])
     boxes = [
-        None if hit.tile.bounds is None else dict(zip(("xmin", "ymin", "xmax", "ymax"), hit.tile.bounds, strict=True))
-        for hit in hits
+        None if bounds is None else dict(zip(("xmin", "ymin", "xmax", "ymax"), bounds, strict=True)) for bounds in found
     ]
-    table = _table(hits)
     table = table.append_column("bbox", pa.array(boxes, type=edges))
-    table = table.append_column("geometry", pa.array([hit.tile.footprint for hit in hits], type=pa.binary()))
+    table = table.append_column("geometry", pa.array(list(footprints), type=pa.binary()))
     covering = {"bbox": {edge: ["bbox", edge] for edge in ("xmin", "ymin", "xmax", "ymax")}}
     geometry: dict[str, Any] = {
         "encoding": "WKB",
@@ -186,7 +214,7 @@ def _write_geoparquet(hits: Sequence[Hit], path: Path) -> None:
         "orientation": "counterclockwise",
         "covering": covering,
     }
-    located = [hit.tile.bounds for hit in hits if hit.tile.bounds is not None]
+    located = [bounds for bounds in found if bounds is not None]
     if located:
         geometry["bbox"] = list(_around(located))
     geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": geometry}}
