@@ -16,13 +16,14 @@ EXAMPLES = """
   geoglot train residual_dyad --data ucm --unlabelled rsicd --side 128 --epochs 20
   geoglot train residual_dyad_ablation --data-root datasets/ --out runs/ablation --resume
   geoglot train dyad --backbone-weights runs/compact
+  geoglot train jtts_ablation --backbone-weights resnet101.safetensors --out runs/captions --resume
   geoglot train vse_plus_plus --data ucm --languages en,fr --backbone resnet18 --seed 1 --set hidden=512
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options and arguments."""
-    from geoglot.cli import _hashing, _matching
+    from geoglot.cli import _captioning, _hashing, _matching
 
     parser.add_argument("name", metavar="NAME", help="name of a recipe, or of a method (see 'geoglot methods')")
     parser.add_argument(
@@ -52,11 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", "-q", action="store_true", help="print no figures of epochs")
     _hashing.add_training_arguments(parser)
     _matching.add_training_arguments(parser)
+    _captioning.add_training_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train; every epoch's figures are one JSON line."""
-    from geoglot.cli import _hashing, _instance, _matching, _product
+    from geoglot.cli import _captioning, _hashing, _instance, _matching, _product
     from geoglot.cli._command import DONE, needs_torch, warn
     from geoglot.cli._output import as_json
     from geoglot.cli._progress import progress_display
@@ -74,6 +76,8 @@ def run(options: argparse.Namespace) -> int:
         return _instance.train(options, settings)
     if _matching.is_matching(options.name):
         return _matching.train(options, settings)
+    if _captioning.is_captioning(options.name):
+        return _captioning.train(options, settings)
     changes = {**_changes(options), **({"config": settings} if settings else {})}
     recipe = named_recipe(options.name, changes)
     folder = options.out or Path("runs") / options.name

@@ -15,7 +15,7 @@ from geoglot.engine.composition import method_module
 from geoglot.engine.recipe import Recipe, recipe_from
 
 RECIPES: Final = "geoglot.recipes"
-OTHERS: Final = ("geoglot.methods.hashing", "geoglot.methods.matching")
+OTHERS: Final = ("geoglot.methods.hashing", "geoglot.methods.matching", "geoglot.methods.captioning")
 
 GALLERY_DEFAULTS: Final[Mapping[str, Any]] = {
     "epochs": 30,

@@ -11,6 +11,7 @@ import numpy as np
 
 from geoglot.core.errors import UsageError
 from geoglot.data.published import TABLE_IV, PublishedRanking, PublishedRow, published
+from geoglot.engine.captioning.tables import jtts_tables
 from geoglot.engine.matching.tables import residual_dyad_tables
 from geoglot.engine.saved_predictions import Predictions, load_predictions
 from geoglot.engine.tables import Row, read_results
@@ -65,9 +66,15 @@ def _residual_dyad(results: Path, run: Path | None) -> dict[str, list[Row]]:
     return residual_dyad_tables(read_results(results, "matching"))
 
 
+def _jtts(results: Path, run: Path | None) -> dict[str, list[Row]]:
+    """Means over test images alone: no table of this paper needs a run."""
+    return jtts_tables(read_results(results, "captioning"))
+
+
 PAPERS: Final[dict[str, Callable[[Path, Path | None], dict[str, list[Row]]]]] = {
     "multilanguage": _multilanguage,
     "residual-dyad": _residual_dyad,
+    "jtts": _jtts,
 }
 """Tables by paper: results folder and, where a table shows single queries, a run."""
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.core.errors import BundleError, UsageError
-from geoglot.text.ptb import caption_words
+from geoglot.text.ptb import join_words, written_words
 
 PADDING: Final = 0
 START: Final = 1
@@ -34,7 +34,7 @@ class CaptionVocabulary:
         max_length: Words kept per caption, start and end not counted.
 
     Raises:
-        UsageError: A word occurs twice, is no word of :func:`geoglot.text.ptb.caption_words`, or the length is below 1.
+        UsageError: A word occurs twice, holds a space or is a reserved one, or the length is below 1.
 
     Example:
         >>> vocabulary = CaptionVocabulary(["a", "river", "bridge"])
@@ -57,7 +57,7 @@ class CaptionVocabulary:
         for word in self.words:
             if not word or word != "".join(word.split()) or word in RESERVED:
                 raise UsageError(
-                    repr(word), cause="is no caption word", remedy="give words as caption_words makes them"
+                    repr(word), cause="is no caption word", remedy="give words as written_words makes them"
                 )
 
     @classmethod
@@ -81,7 +81,7 @@ class CaptionVocabulary:
         """
         if least < 1:
             raise UsageError(f"least = {least}", cause="is below 1", remedy="1 keeps every word")
-        counts = Counter(word for caption in captions for word in caption_words(caption))
+        counts = Counter(word for caption in captions for word in written_words(caption))
         kept = sorted((-count, word) for word, count in counts.items() if count >= least)
         return cls([word for _, word in kept], max_length=max_length)
 
@@ -120,7 +120,7 @@ class CaptionVocabulary:
 
     def ids(self, caption: str) -> list[int]:
         """START, the caption's words, at most ``max_length`` of them, END."""
-        words = caption_words(caption)[: self.max_length]
+        words = written_words(caption)[: self.max_length]
         return [START, *(self._ids.get(word, UNKNOWN) for word in words), END]
 
     def encode(self, captions: Sequence[str]) -> NDArray[np.int64]:
@@ -139,12 +139,12 @@ class CaptionVocabulary:
         return tokens
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Words of ids joined by spaces, up to END; padding, start and unknown are left out.
+        """The sentence of ids, up to END; padding, start and unknown are left out.
 
         Raises:
             UsageError: An id is outside the vocabulary.
         """
-        return " ".join(word for word, number in self._shown(ids) if number >= len(RESERVED))
+        return join_words(word for word, number in self._shown(ids) if number >= len(RESERVED))
 
     def pieces(self, ids: Iterable[int]) -> list[str]:
         """One word per id up to END, for a picture of a decoder's steps; an unknown word as ``<unknown>``."""

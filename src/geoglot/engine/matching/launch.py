@@ -40,7 +40,8 @@ def is_matching(name: str) -> bool:
     """
     if name in registry.names(RECIPES):
         module = registry.load(RECIPES, name)
-        return hasattr(module, "SWEEP") or isinstance(getattr(module, "RECIPE", None), MatchingRecipe)
+        found = [*getattr(module, "SWEEP", {}).values(), getattr(module, "RECIPE", None)]
+        return isinstance(found[0], MatchingRecipe)
     return name in registry.names(METHODS)
 
 

@@ -1,0 +1,307 @@
+"""A captioning run from its recipe to its captions, and what can be read from its folder.
+
+A run is a folder: ``recipe.json``, ``config.json`` (sizes that the data asked for), ``env.json``, ``vocabulary.json``,
+``attributes.json``, ``metrics.jsonl`` (one line an epoch), ``checkpoint.safetensors`` (the best epoch by CIDEr-D on
+validation), ``predictions.jsonl`` (captions of the validation and test images) and ``summary.json``, which is written
+last.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import torch
+from torch import Tensor
+
+from geoglot.core import registry
+from geoglot.core.errors import DataError, UsageError
+from geoglot.core.runs import environment, write_json
+from geoglot.engine import checkpoint, composition
+from geoglot.engine.captioning.data import (
+    Grids,
+    Progress,
+    build_attributes,
+    build_vocabulary,
+    category_names,
+    read_split,
+    training_captions,
+)
+from geoglot.engine.captioning.prediction import FILE, Validation, evenly_spaced, predict_split, save_predictions
+from geoglot.engine.captioning.recipe import KIND, CaptioningRecipe, captioning_recipe_from, recipe_record
+from geoglot.engine.captioning.training import BEST, METRICS, SECONDS_BETWEEN_SAVES, STATE, CaptionTrainer, Log
+from geoglot.engine.captioning.word_vectors import read_word_vectors
+from geoglot.nn.captioner import Captioner
+from geoglot.text.attributes import AttributeDictionary
+from geoglot.text.captions import RESERVED, CaptionVocabulary
+
+METHODS: Final = "geoglot.methods.captioning"
+RECIPE: Final = "recipe.json"
+CONFIG: Final = "config.json"
+SUMMARY: Final = "summary.json"
+VOCABULARY: Final = "vocabulary.json"
+ATTRIBUTES: Final = "attributes.json"
+
+Note = Callable[[str], None]
+
+
+def run_captioning(
+    recipe: CaptioningRecipe,
+    folder: Path,
+    *,
+    data_root: Path | None = None,
+    cache: Path | None = None,
+    resume: bool = False,
+    log: Log = lambda _: None,
+    progress: Progress = lambda done, total: None,
+    note: Note = lambda _: None,
+    seconds_between_saves: float = SECONDS_BETWEEN_SAVES,
+) -> Path:
+    """Train by a recipe, caption the validation and test images, and write the run's folder.
+
+    Args:
+        recipe: What to do.
+        folder: The run's folder.
+        data_root: Folder with one folder per dataset; ``None`` asks the variable ``GEOGLOT_DATA``.
+        cache: Folder of grids; by default ``features`` beside the run.
+        resume: Go on where an earlier call stopped; a finished run is left as it is.
+        log: Called with the figures of every epoch.
+        progress: Called with (pictures done, pictures in all) while grids are computed.
+        note: Called with sentences about what is done next.
+        seconds_between_saves: An epoch that ends sooner after the last save is not saved.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError: The folder holds another run, or a setting makes no sense.
+        DataError: Data or weights are absent, or training left the numbers.
+    """
+    if finished(recipe, folder, resume=resume):
+        note(f"{folder} is finished")
+        return folder
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "env.json", environment())
+    write_json(folder / RECIPE, recipe_record(recipe))
+    train, val, test = (read_split(recipe, split, data_root) for split in ("train", "val", "test"))
+    vocabulary, attributes = build_vocabulary(recipe, train), build_attributes(recipe, train)
+    vocabulary.save(folder / VOCABULARY)
+    attributes.save(folder / ATTRIBUTES)
+    grids = Grids(recipe, cache or folder.parent / "features", device=device, progress=progress)
+    categories = category_names(train)
+    sizes = {
+        "channels": grids.channels,
+        "vocabulary": len(vocabulary),
+        "attributes": len(attributes),
+        "languages": len(recipe.languages),
+        "categories": len(categories),
+        "max_length": recipe.max_length,
+    }
+    about = {"backbone_sha256": grids.sha256, "backbone_about": backbone_about(recipe)}
+    write_json(folder / CONFIG, {**sizes, "category_names": list(categories), **about})
+    model = build_captioner(recipe, sizes)
+    if recipe.word_vectors is not None:
+        start_from_word_vectors(model, recipe.word_vectors, vocabulary, attributes, note)
+    captions = training_captions(recipe, train, vocabulary, attributes, grids.of(train, mirrored=recipe.mirrored))
+    val_grids = grids.of(val)
+    rows = evenly_spaced(val, recipe.validation_images)
+    validation = Validation(recipe=recipe, split=val, grids=val_grids, vocabulary=vocabulary, rows=rows, device=device)
+    trainer = CaptionTrainer(
+        recipe, model, captions, validation, folder, device=device, seconds_between_saves=seconds_between_saves
+    )
+    if (folder / STATE).is_file():
+        trainer.resume()
+    else:
+        (folder / METRICS).unlink(missing_ok=True)
+    trainer.run(log)
+    model.load_state_dict(checkpoint.load(folder / BEST))
+    note("writing captions")
+    everything = Validation(
+        recipe=recipe,
+        split=val,
+        grids=val_grids,
+        vocabulary=vocabulary,
+        rows=evenly_spaced(val, 0),
+        device=device,
+    )
+    beams = {beam: everything(model, beam) for beam in sorted(recipe.beams)}
+    beam = max(beams, key=lambda width: (_mean(beams[width]), -width))
+    predictions = [
+        prediction
+        for split, maps in ((val, val_grids), (test, grids.of(test)))
+        for prediction in predict_split(model, recipe, split, maps, vocabulary, attributes, beam=beam, device=device)
+    ]
+    save_predictions(predictions, folder / FILE)
+    summary = {
+        "recipe": recipe_record(recipe),
+        "training_seconds": round(trainer.seconds, 1),
+        "epochs": trainer.epoch,
+        "steps": trainer.steps,
+        "best_epoch": trainer.best_epoch,
+        "validation_cider": trainer.best,
+        "validation_cider_by_beam": {str(width): found for width, found in beams.items()},
+        "beam": beam,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "training_captions": len(captions),
+        "images": {split.split: len(split) for split in (train, val, test)},
+        **sizes,
+    }
+    write_json(folder / SUMMARY, summary)
+    (folder / STATE).unlink(missing_ok=True)
+    return folder
+
+
+def backbone_about(recipe: CaptioningRecipe) -> dict[str, Any]:
+    """What the frozen network is and what it has learnt from, for the record beside a number.
+
+    Example:
+        >>> backbone_about(CaptioningRecipe(method="jtts", backbone_weights="weights/resnet101.safetensors"))
+        {'name': 'resnet101', 'weights': 'resnet101.safetensors', 'trained_on': None}
+    """
+    if recipe.backbone_weights is None:
+        return {"name": recipe.backbone, "weights": None, "trained_on": "nothing"}
+    path = Path(recipe.backbone_weights)
+    about: dict[str, Any] = {"name": recipe.backbone, "weights": path.name, "trained_on": None}
+    if (path / RECIPE).is_file():
+        fields = _read(path / RECIPE, path)
+        about["trained_on"] = [f"{name} train" for name in fields.get("datasets", [])]
+    return about
+
+
+def _mean(values: Mapping[str, float]) -> float:
+    return sum(values.values()) / len(values)
+
+
+def finished(recipe: CaptioningRecipe, folder: Path, *, resume: bool) -> bool:
+    """Whether a folder holds this recipe's finished run.
+
+    Raises:
+        UsageError: It holds another recipe's run, or one that was begun and `resume` was not asked for.
+    """
+    begun = [name for name in (SUMMARY, STATE) if (folder / name).is_file()]
+    if not begun:
+        return False
+    if not resume:
+        raise UsageError(folder, cause="already holds a run", remedy="add --resume, or choose another --out")
+    if load_recipe(folder) != recipe:
+        raise UsageError(folder, cause="holds the run of another recipe", remedy="choose another --out")
+    return SUMMARY in begun
+
+
+def build_captioner(recipe: CaptioningRecipe, sizes: Mapping[str, Any]) -> Captioner:
+    """The recipe's method with the sizes that its data asks for, seeded.
+
+    Raises:
+        UsageError: There is no such method, or a setting is unknown.
+    """
+    module = registry.load(METHODS, recipe.method)
+    torch.manual_seed(recipe.seed)
+    return cast(Captioner, module.Model(composition.configure(module, sizes, recipe.config)))
+
+
+def start_from_word_vectors(
+    model: Captioner, path: str, vocabulary: CaptionVocabulary, attributes: AttributeDictionary, note: Note
+) -> None:
+    """Give the method's word tables the vectors of a text file.
+
+    Raises:
+        UsageError: The method has no table of word vectors, or one of another width.
+        DataError: The file is absent or damaged, or knows none of the words.
+    """
+    tables = model.word_tables()
+    rows = {"words": (*RESERVED, *vocabulary.words), "attributes": attributes.words}
+    if not tables:
+        raise UsageError("the method", cause="has no table of word vectors", remedy="leave --word-vectors out")
+    found = read_word_vectors(Path(path), {word for name in tables for word in rows[name]})
+    given: dict[str, Tensor] = {}
+    for name, table in tables.items():
+        width = table.weight.shape[1]
+        if found.width != width:
+            cause = f"has vectors of {found.width} numbers, and the method's table of {name} is {width} wide"
+            raise UsageError(path, cause=cause, remedy=f"add --set words={found.width}, or give another file")
+        given[name] = torch.from_numpy(found.rows(rows[name]))
+        known = sum(word in found.vectors for word in rows[name])
+        note(f"word vectors: {known} of the {len(rows[name])} {name} start from {Path(path).name}")
+    model.start_from(given)
+
+
+def load_recipe(folder: Path) -> CaptioningRecipe:
+    """The recipe of a run.
+
+    Raises:
+        DataError: The folder is no run of a captioning method.
+    """
+    fields = _read(folder / RECIPE, folder)
+    if fields.get("kind") != KIND:
+        raise DataError(folder, cause="is not a run of a captioning method", remedy="give a captioning run")
+    return captioning_recipe_from(fields)
+
+
+def _read(path: Path, folder: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(folder, cause="is not a training run", remedy="give the folder of a run") from error
+    if not isinstance(fields, dict):
+        raise DataError(path, cause="is damaged", remedy="train again")
+    return fields
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainedCaptioner:
+    """A run that can be used.
+
+    Attributes:
+        folder: The run.
+        recipe: What was asked for.
+        model: The method in evaluation mode, with the weights of its best epoch.
+        vocabulary: Its words.
+        attributes: Its attributes.
+        category_names: Scene classes, in the order of their numbers.
+        summary: What the run says about itself; empty while it is not finished.
+    """
+
+    folder: Path
+    recipe: CaptioningRecipe
+    model: Captioner
+    vocabulary: CaptionVocabulary
+    attributes: AttributeDictionary
+    category_names: tuple[str, ...]
+    summary: Mapping[str, Any]
+
+    @property
+    def beam(self) -> int:
+        """Width of the beam that was best on validation."""
+        return int(self.summary.get("beam", 1))
+
+
+def load_captioner(folder: Path) -> TrainedCaptioner:
+    """A run, to be used: its best epoch so far.
+
+    Raises:
+        DataError: The folder is no run of a captioning method, or has no weights yet.
+    """
+    recipe = load_recipe(folder)
+    sizes = _read(folder / CONFIG, folder)
+    names = sizes.pop("category_names", [])
+    if not (folder / BEST).is_file():
+        raise DataError(folder, cause="has no weights yet", remedy="wait for its first epoch")
+    model = build_captioner(recipe, sizes)
+    try:
+        model.load_state_dict(checkpoint.load(folder / BEST))
+    except RuntimeError as error:
+        cause = f"does not fit its method ({str(error).strip().splitlines()[-1].strip()})"
+        raise DataError(folder, cause=cause, remedy="train again") from error
+    return TrainedCaptioner(
+        folder=folder,
+        recipe=recipe,
+        model=model.eval(),
+        vocabulary=CaptionVocabulary.load(folder / VOCABULARY),
+        attributes=AttributeDictionary.load(folder / ATTRIBUTES),
+        category_names=tuple(names),
+        summary=_read(folder / SUMMARY, folder) if (folder / SUMMARY).is_file() else {},
+    )
