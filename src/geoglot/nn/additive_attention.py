@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from geoglot.nn.step_linear import StepLinear
+
 
 def weighted_sum(weights: Tensor, values: Tensor) -> Tensor:
     """sum_j alpha_j v_j. (R, P), (R, P, D) -> (R, D).
@@ -40,7 +42,7 @@ class AdditiveAttention(nn.Module):
     def __init__(self, values: int, queries: int, hidden: int) -> None:
         super().__init__()
         self.value = nn.Linear(values, hidden)
-        self.query = nn.Linear(queries, hidden)
+        self.query = StepLinear(queries, hidden)
         self.score = nn.Linear(hidden, 1, bias=False)  # softmax would not notice a bias
 
     def keys(self, values: Tensor) -> Tensor:

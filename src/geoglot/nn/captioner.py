@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from geoglot.text.caption_decoding import END, PADDING, START, UNKNOWN
+from geoglot.text.captions import END, PADDING, START, UNKNOWN
 
 __all__ = ["END", "PADDING", "START", "UNKNOWN", "CaptionBatch", "Captioner", "Context", "State", "rows"]
 

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from geoglot.nn.step_linear import StepLinear
+
 
 def lstm_update(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """(R, 4 H) before the activations and c, (R, H) -> new h and c, (R, H) each."""
@@ -47,8 +49,9 @@ class PartLSTM(nn.Module):
         bound = 1 / math.sqrt(hidden)
         weights = {name: torch.empty(4 * hidden, width).uniform_(-bound, bound) for name, width in fixed.items()}
         self.fixed = nn.ParameterDict(weights)
-        self.moving = nn.Parameter(torch.empty(4 * hidden, moving + hidden).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(4 * hidden).uniform_(-bound, bound))
+        self.moving = StepLinear(moving + hidden, 4 * hidden)
+        for parameter in self.moving.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
 
     def prepare(self, name: str, part: Tensor) -> Tensor:
         """W x of one fixed part, without bias. (..., width) -> (..., 4 H)."""
@@ -66,5 +69,5 @@ class PartLSTM(nn.Module):
         Returns:
             New h and c.
         """
-        gates = F.linear(torch.cat([moving, state], 1), self.moving, self.bias)
+        gates: Tensor = self.moving(torch.cat([moving, state], 1))
         return lstm_update(gates if prepared is None else prepared + gates, cell)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from geoglot.nn.step_linear import StepLinear
+
 
 class SemanticGate(nn.Module):
     """One gate. The attributes' side does not change from word to word and is computed once.
@@ -27,7 +29,7 @@ class SemanticGate(nn.Module):
 
     def __init__(self, hidden: int, semantic: int) -> None:
         super().__init__()
-        self.state = nn.Linear(hidden, 2 * hidden)
+        self.state = StepLinear(hidden, 2 * hidden)
         self.semantic = nn.Linear(semantic, 2 * hidden, bias=False)
 
     def prepare(self, semantic: Tensor) -> Tensor:

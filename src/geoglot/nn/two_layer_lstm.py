@@ -17,6 +17,7 @@ from geoglot.nn.additive_attention import AdditiveAttention, weighted_sum
 from geoglot.nn.captioner import Context, State, rows
 from geoglot.nn.part_lstm import PartLSTM
 from geoglot.nn.semantic_gate import SemanticGate
+from geoglot.nn.step_linear import shared_gradient
 from geoglot.nn.teacher_forcing import Reading, unroll
 
 GATES = ("gate_attention", "gate_language", "gate_output")
@@ -113,6 +114,7 @@ class TwoLayerDecoder(nn.Module):
         """
         ordered = rows(context, reading.order)
         moving = {name: tensor for name, tensor in ordered.items() if name != "gate_output"}
-        steps = unroll(self.step, moving, self.start(moving), self.prepare_words(words), reading.sizes)
-        states = torch.cat([state["state2"] for state in steps])
+        with shared_gradient(self):
+            steps = unroll(self.step, moving, self.start(moving), self.prepare_words(words), reading.sizes)
+            states = torch.cat([state["state2"] for state in steps])
         return self.output(states, context["gate_output"][reading.rows] if self.gates else None)

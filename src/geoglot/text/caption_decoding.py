@@ -23,9 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.core.errors import UsageError
-
-PADDING, START, END, UNKNOWN = 0, 1, 2, 3
-"""Token ids that every caption vocabulary begins with."""
+from geoglot.text.captions import END, PADDING, START, UNKNOWN
 
 WAYS: Final = ("greedy", "beam", "sample")
 
@@ -51,7 +49,7 @@ class Writing:
 
     way: Literal["greedy", "beam", "sample"] = "greedy"
     beam: int = 3
-    max_length: int = 30
+    max_length: int = 35
     length_power: float = 0.0
     block: int = 3
     temperature: float = 1.0

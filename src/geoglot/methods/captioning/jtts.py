@@ -60,7 +60,7 @@ METHOD = MethodCard(
     paper="Ye, Wang, Gu, Wang, Wang, Hou, Giunchiglia, Jiao, A Joint-Training Two-Stage Method, IEEE TGRS 2022",
     kind="captioner",
     variants=("sg+MSO+Ld", "b", "sg/s", "sg+ls", "sg+MSO", "sg+ls+Ld"),
-    counted="all but the CNN, for 268 words (5 times and more in the training captions of UCM) and 91 attributes",
+    counted="all but the CNN, for 269 words (5 times and more in the training captions of UCM) and 73 attributes",
 )
 
 
@@ -94,8 +94,8 @@ class Config:
     """
 
     channels: int = 2048
-    vocabulary: int = 272
-    attributes: int = 91
+    vocabulary: int = 273
+    attributes: int = 73
     languages: int = 1
     categories: int = 0
     max_length: int = 30
@@ -140,6 +140,8 @@ class Model(Captioner):
         self.config = config
         hidden, words = config.hidden, config.words
         gated = config.variant != "b"
+        if len(config.attribute_tokens) not in (0, config.attributes):
+            raise ValueError(f"{len(config.attribute_tokens)} tokens for {config.attributes} attributes")
         self.alone = config.variant == "sg/s"
         self.places = nn.Linear(config.channels, hidden)
         self.pooled = nn.Linear(config.channels, hidden) if config.own_pooled else None
@@ -282,7 +284,7 @@ def paper_parameters(variant: str = "sg+MSO+Ld") -> int:
 
     Example:
         >>> paper_parameters("b")
-        30685408
+        30686709
     """
     with torch.device("meta"):
         model = Model(Config(variant=variant))  # type: ignore[arg-type]

@@ -35,7 +35,7 @@ METHOD = MethodCard(
     title="Up-Down",
     paper="Anderson, He, Buehler, Teney, Johnson, Gould, Zhang, Bottom-Up and Top-Down Attention, CVPR 2018",
     kind="captioner",
-    counted="all but the CNN, for 268 words (5 times and more in the training captions of UCM)",
+    counted="all but the CNN, for 269 words (5 times and more in the training captions of UCM)",
 )
 
 
@@ -58,7 +58,7 @@ class Config:
     """
 
     channels: int = 2048
-    vocabulary: int = 272
+    vocabulary: int = 273
     attributes: int = 0
     languages: int = 1
     categories: int = 0
@@ -132,7 +132,7 @@ def paper_parameters(variant: str = "paper") -> int:
 
     Example:
         >>> paper_parameters()
-        38498384
+        38500385
     """
     with torch.device("meta"):
         model = Model(Config(variant=variant))  # type: ignore[arg-type]
