@@ -17,6 +17,7 @@ EXAMPLES = """
   geoglot caption photos/ scene.tif --language fr
   geoglot caption scene.tif --language all -o captions.parquet
   geoglot caption photos/ --format jsonl | jq .caption
+  geoglot caption --archive town.archive --language all     # tiles that have none yet
 """
 
 
@@ -24,7 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options and arguments."""
     from geoglot.text.language import LANGUAGES
 
-    parser.add_argument("paths", nargs="+", type=Path, metavar="FILE", help="photos, scenes, and folders of them")
+    parser.add_argument("paths", nargs="*", type=Path, metavar="FILE", help="photos, scenes, and folders of them")
+    parser.add_argument(
+        "--archive", "-a", type=Path, metavar="DIR", help="instead of files: write captions into this archive"
+    )
+    parser.add_argument(
+        "--source", action="append", metavar="GLOB", help="of the archive only these files; may be repeated"
+    )
     parser.add_argument(
         "--language",
         choices=(*LANGUAGES, "all"),
@@ -54,6 +61,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Caption files and show, or caption what an archive holds."""
+    from geoglot.cli._command import require
+
+    require(
+        bool(options.paths) != (options.archive is not None),
+        "caption",
+        cause="needs files or an archive, and not both",
+        remedy="give FILE ..., or --archive DIR",
+    )
+    if options.archive is not None:
+        return _caption_archive(options)
+    require(options.source is None, "--source", cause="is for archives", remedy="add --archive DIR, or leave it out")
+    return _caption_files(options)
+
+
+def _caption_archive(options: argparse.Namespace) -> int:
+    """Write the captions that an archive lacks and say how many there are."""
+    from geoglot.api.archive import Archive
+    from geoglot.cli._command import DONE, FAILED, PARTLY, numbers, require
+    from geoglot.cli._output import show_facts
+    from geoglot.cli.index import caption_tiles, loaded_captioner
+
+    unused = {"-o": options.output, "--beam": options.beam}
+    given = [name for name, value in unused.items() if value is not None]
+    require(not given, "".join(given[:1]), cause="is for files", remedy="leave it out")
+    require(options.format != "geoparquet", "--format geoparquet", cause="is for files", remedy="leave it out")
+    options.captioner, options.bands = options.model, numbers("--bands", options.bands)
+    captioner = loaded_captioner(options)
+    with Archive.open(options.archive, read_only=False) as archive:
+        told = caption_tiles(archive, captioner, options)
+        record = {
+            "tiles": told.tiles,
+            "captions": told.captions,
+            "without": told.without,
+            "unchanged": told.unchanged,
+            "failed": len(told.failed),
+            "tiles_per_second": round(told.tiles / told.seconds, 1) if told.seconds > 0 else 0.0,
+            "seconds": round(told.seconds, 2),
+            "in_archive": archive.info().get("captions", {}),
+        }
+    show_facts(record, asked=options.format)
+    if not told.failed:
+        return DONE
+    return PARTLY if told.tiles or told.unchanged else FAILED
+
+
+def _caption_files(options: argparse.Namespace) -> int:
     """Caption, show, tell what could not be read."""
     import sys
 

@@ -119,7 +119,13 @@ def _write_geojson(hits: Sequence[Hit], path: Path) -> None:
 
 
 def _columns(hits: Sequence[Hit]) -> dict[str, list[Any]]:
-    """Attributes as columns, one value for each hit."""
+    """Attributes as columns, one value for each hit; captions where there are any."""
+    told: dict[str, list[Any]] = {}
+    if any(hit.caption is not None for hit in hits):
+        told = {
+            "caption": [hit.caption for hit in hits],
+            "caption_language": [hit.caption_language for hit in hits],
+        }
     return {
         "rank": [hit.rank for hit in hits],
         "score": [float(hit.score) for hit in hits],
@@ -134,6 +140,7 @@ def _columns(hits: Sequence[Hit]) -> dict[str, list[Any]]:
         "gsd_m": [hit.tile.gsd_m for hit in hits],
         "merged": [hit.merged for hit in hits],
         "id": [hit.id for hit in hits],
+        **told,
     }
 
 
@@ -162,7 +169,7 @@ def _write_geopackage(hits: Sequence[Hit], path: Path) -> None:
     # A GeoPackage date has milliseconds and no zone: UTC, and said to be so by its type.
     times = [np.datetime64(t.replace(tzinfo=None), "ms") if t else np.datetime64("NaT", "ms") for t in columns["time"]]
     columns["gsd_m"] = [float("nan") if value is None else value for value in columns["gsd_m"]]
-    text = {"band", "source", "id"}
+    text = {"band", "source", "id", "caption", "caption_language"}
     data = [
         np.array(times, "datetime64[ms]")
         if name == "time"

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from geoglot.core.errors import BundleError, UsageError
 from geoglot.geo.legibility import illegible
 from geoglot.models.bundle import IMAGE, START, STEP, VOCABULARY, BundleFolder, open_network, read_manifest
-from geoglot.text.caption_decoding import END, Writing, write
-from geoglot.text.captions import CaptionVocabulary
+from geoglot.text.caption_decoding import Writing, write
+from geoglot.text.captions import END, CaptionVocabulary
+from geoglot.text.ptb import join_words
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -60,7 +61,7 @@ class Sentence:
     @property
     def text(self) -> str:
         """The sentence."""
-        return joined_words(self.words)
+        return join_words(self.words)
 
     @property
     def confidence(self) -> float:
@@ -74,22 +75,6 @@ class Sentence:
             return 0.0
         logs = [math.log(max(probability, 1e-30)) for probability in self.probabilities]
         return math.exp(sum(logs) / len(logs))
-
-
-def joined_words(words: Sequence[str]) -> str:
-    """Words as a sentence; what was parted from its word is put back.
-
-    Example:
-        >>> joined_words(["the", "river", "'s", "bend", "is", "n't", "wide"])
-        "the river's bend isn't wide"
-    """
-    parts: list[str] = []
-    for word in words:
-        if parts and (word.startswith("'") or word == "n't"):
-            parts[-1] += word
-        else:
-            parts.append(word)
-    return " ".join(parts)
 
 
 @dataclass(frozen=True, kw_only=True)
