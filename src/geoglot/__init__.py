@@ -26,6 +26,7 @@ _EXPORTS: dict[str, str] = {
     "Captioner": "geoglot.api.captioner",
     "DataError": "geoglot.core.errors",
     "Explanation": "geoglot.api.explain",
+    "FileCaptions": "geoglot.api.captioner",
     "GeoglotError": "geoglot.core.errors",
     "Hit": "geoglot.core.records",
     "Match": "geoglot.api.matcher",
@@ -48,7 +49,7 @@ _EXPORTS: dict[str, str] = {
 if TYPE_CHECKING:
     from geoglot.api.answer import Answer
     from geoglot.api.archive import Archive
-    from geoglot.api.captioner import Caption, Captioner
+    from geoglot.api.captioner import Caption, Captioner, FileCaptions
     from geoglot.api.explain import Explanation, explain
     from geoglot.api.matcher import Match, Matcher
     from geoglot.api.neighbours import Neighbours, neighbours
@@ -70,6 +71,7 @@ __all__ = [
     "Captioner",
     "DataError",
     "Explanation",
+    "FileCaptions",
     "GeoglotError",
     "Hit",
     "Match",

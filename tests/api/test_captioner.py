@@ -16,13 +16,12 @@ import pytest
 from PIL import Image
 
 import geoglot as gg
-from geoglot.api.captioner import Cutting, write_captions
+from geoglot.api.captioner import write_captions
 from geoglot.core.errors import SourceError, UsageError
 from geoglot.models.captioner import load_captioner
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "160"}
-FIELDS = Cutting(tile=64)
 
 
 def geoglot(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -48,7 +47,7 @@ def test_a_photo_in_two_languages(colour_captioner: Path, wavy: Path) -> None:
 
 def test_a_scene_says_where_and_sums_up(colour_captioner: Path, wavy: Path) -> None:
     """12 fields of colour, one plain, one of noise, one left out: 15 tiles come, 16 are planned."""
-    found = gg.Captioner(colour_captioner).caption(wavy / "scene.tif", cutting=FIELDS)
+    found = gg.Captioner(colour_captioner).caption(wavy / "scene.tif", tile=64)
     assert (found.kind, len(found.captions), found.left_out) == ("scene", 15, 1)
     by_place = {(one.tile.window.column // 64, one.tile.window.row // 64): one for one in found.captions}
     assert by_place[1, 0].text == "a green field"
@@ -120,9 +119,7 @@ def test_a_bad_file_costs_itself_alone(colour_captioner: Path, wavy: Path, tmp_p
     (tmp_path / "link.png").symlink_to("/etc/passwd")
     paths = [tmp_path, wavy / "red.png", wavy / "green.png"]
     steps: list[tuple[int, int, int]] = []
-    found = list(
-        gg.Captioner(colour_captioner).caption_all(paths, cutting=FIELDS, progress=lambda *now: steps.append(now))
-    )
+    found = list(gg.Captioner(colour_captioner).caption_all(paths, tile=64, progress=lambda *now: steps.append(now)))
     errors = [one for one in found if isinstance(one, SourceError)]
     assert {Path(error.subject).name for error in errors} == {"broken.png", "cut.tif", "text.tif", "link.png"}
     good = [one for one in found if not isinstance(one, SourceError)]
@@ -140,7 +137,7 @@ def test_a_bad_file_costs_itself_alone(colour_captioner: Path, wavy: Path, tmp_p
 def test_the_command_gives_what_the_api_gives(colour_captioner: Path, wavy: Path) -> None:
     done = geoglot("caption", wavy, "--model", colour_captioner, "--tile", 64, "--language", "all")
     assert done.returncode == 0, done.stderr
-    found = [*gg.Captioner(colour_captioner).caption_all(wavy, language="all", cutting=FIELDS)]
+    found = [*gg.Captioner(colour_captioner).caption_all(wavy, language="all", tile=64)]
     expected = [
         record
         for one in found
@@ -207,7 +204,7 @@ def test_slips_of_the_pen(colour_captioner: Path, wavy: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         captioner.caption(wavy / "absent.png")
     with pytest.raises(UsageError, match="overlap"):
-        captioner.caption(wavy / "scene.tif", cutting=Cutting(overlap=2))
+        captioner.caption(wavy / "scene.tif", overlap=2)
     with pytest.raises(UsageError, match="beam"):
         gg.Captioner(colour_captioner, beam=0)
     for options, words in ((("--beam", 0), "--beam 0"), (("--bands", "x"), "--bands x"), (("--tile", 3), "tile=3")):

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from fake_datasets import write_fake
 from toy_captioners import SIDE, ToyBackbone, ToyCaptioner, toy_manifest, toy_pictures, toy_vocabulary
+from toy_captioning import picture_recipe
 
 from geoglot.core.errors import BundleError, UsageError
-from geoglot.engine.captioning.export import Maps, write_captioner_bundle
+from geoglot.engine.captioning.data import read_split
+from geoglot.engine.captioning.export import (
+    Maps,
+    best_threshold,
+    export_captioner,
+    is_captioning_run,
+    write_captioner_bundle,
+)
+from geoglot.engine.captioning.prediction import load_predictions
+from geoglot.engine.captioning.running import load_captioner as load_trained
+from geoglot.engine.captioning.running import run_captioning
+from geoglot.engine.pairs import load_pictures
 from geoglot.models.captioner import load_captioner
 from geoglot.nn.decoding import write_captions
 from geoglot.text.caption_decoding import Writing
 
+DECODER = {"hidden": 12, "words": 6, "attention": 5, "classifier": 7}
 WAYS = [
     Writing(max_length=10),
     Writing(way="beam", beam=3, max_length=10),
@@ -114,3 +131,62 @@ def test_what_cannot_be_asked_is_told(tmp_path: Path) -> None:
     (tmp_path / "vocabulary.json").write_text("{}")
     with pytest.raises(BundleError, match="does not match its checksum"):
         bundle.captions(bundle.maps(toy_pictures(2)), "en", Writing())
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A finished run on generated pictures, in two languages where the captions have been translated."""
+    root = tmp_path / "data"
+    root.mkdir()
+    write_fake(root, "ucm")
+    return run_captioning(picture_recipe(config=DECODER), tmp_path / "run", data_root=root)
+
+
+def test_a_run_becomes_a_bundle_that_says_the_same(run: Path, tmp_path: Path) -> None:
+    made = export_captioner(run, out=tmp_path / "bundle", data_root=tmp_path / "data", quantised=False)
+    bundle, trained = load_captioner(made), load_trained(run)
+    assert (bundle.id, bundle.method, bundle.side) == ("jtts-1", "jtts", 64)
+    assert bundle.languages == ("en",)
+    assert bundle.attribute_names == trained.attributes.words
+    split = read_split(trained.recipe, "val", tmp_path / "data")
+    pictures = load_pictures([record.path for record in split.records], 64)
+    sentences, attributes = bundle.captions(bundle.maps(pictures), "en")
+    recorded = [one for one in load_predictions(run / "predictions.jsonl") if one.split == "val"]
+    # the run's maps were kept in float16: a word may differ where two were equally probable
+    same = [" ".join(a.words) == b.caption for a, b in zip(sentences, recorded, strict=True)]
+    assert np.mean(same) >= 0.9
+    assert attributes is not None
+    assert 0 < bundle.least_confidence("en") <= min(1.0, max(one.confidence for one in sentences))
+    assert 0 < bundle.seen < 1
+    assert bundle.card["validation_cider"]["en"] == pytest.approx(trained.summary["validation_cider"], abs=0.15)
+    assert "Writes captions of aerial pictures in en." in (made / "CARD.md").read_text()
+    assert bundle.size_bytes < 40_000_000
+
+
+def test_the_command_exports_and_the_bundle_captions(run: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "src")}
+
+    def geoglot(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "geoglot.cli.main", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=250)
+
+    options = ("--data-root", tmp_path / "data", "--out", tmp_path / "bundle", "--name", "mine-1")
+    done = geoglot("export", run, *options)
+    assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / "bundle")), done.stderr
+    bundle = load_captioner(tmp_path / "bundle")
+    assert bundle.id == "mine-1"
+    assert bundle.size_bytes < 25_000_000
+    assert set(bundle.card["validation_cider_before_quantisation"]) == {"en"}
+    picture = read_split(load_trained(run).recipe, "test", tmp_path / "data").records[0].path
+    told = geoglot("caption", picture, "--model", tmp_path / "bundle")
+    assert told.returncode == 0, told.stderr
+    assert "caption" in told.stdout
+    for option in (("--side", 64), ("--no-mirror",)):
+        assert geoglot("export", run, *options, *option).returncode == 2
+
+
+def test_what_is_no_captioning_run_is_not_taken_for_one(tmp_path: Path) -> None:
+    assert not is_captioning_run(tmp_path)
+    (tmp_path / "recipe.json").write_text('{"method": "compact"}')
+    assert not is_captioning_run(tmp_path)
+    assert best_threshold(np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32)) == 0.95

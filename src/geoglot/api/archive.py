@@ -295,7 +295,7 @@ class Archive:
         return replace(selection or Filter(), ids=found), notes
 
     def _with_captions(self, hits: tuple[Hit, ...], language: str | None, said: WordQuery | None) -> tuple[Hit, ...]:
-        """The hits with their captions: one that says what was asked for, in a language, else in English, else in any."""
+        """Hits with captions: one that says what was asked for, in a language, else in English, else in any."""
         index = self.store.words if hits else None
         if index is None:
             return hits

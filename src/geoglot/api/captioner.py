@@ -111,23 +111,6 @@ class FileCaptions:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cutting:
-    """How scenes become tiles; photos are one tile.
-
-    Attributes:
-        tile: Side of a tile in full-resolution pixels.
-        overlap: Share of a tile that its neighbour sees too.
-        levels: Number of resolutions.
-        bands: Red, green and blue as band numbers from 1 on; ``None`` chooses.
-    """
-
-    tile: int = 256
-    overlap: float = 0.0
-    levels: int = 1
-    bands: tuple[int, ...] | None = None
-
-
 class Captioner:
     """Writes captions of photos and georeferenced scenes.
 
@@ -176,20 +159,31 @@ class Captioner:
         return tuple(dict.fromkeys(asked))
 
     def caption(
-        self, path: str | Path, *, language: str | Sequence[str] | None = None, cutting: Cutting | None = None
+        self,
+        path: str | Path,
+        *,
+        language: str | Sequence[str] | None = None,
+        tile: int = 256,
+        overlap: float = 0.0,
+        levels: int = 1,
+        bands: Sequence[int] | None = None,
     ) -> FileCaptions:
         """Caption one photo, or every tile of a scene.
 
         Args:
             path: The file.
             language: Code, several, or ``all``; English by default.
-            cutting: How a scene becomes tiles.
+            tile: Side of a scene's tiles in full-resolution pixels.
+            overlap: Overlap of neighbouring tiles as a fraction of a tile, from 0 to 0.9.
+            levels: Number of resolutions; each next one halves the last.
+            bands: Red, green and blue as band numbers from 1 on; chosen automatically when not given.
 
         Raises:
             SourceError: It cannot be read.
-            UsageError: It is not there, or the captioner does not write the language.
+            UsageError: It is not there, an option makes no sense, or the captioner does not write the language.
         """
-        for found in self.caption_all([path], language=language, cutting=cutting):
+        every = self.caption_all([path], language=language, tile=tile, overlap=overlap, levels=levels, bands=bands)
+        for found in every:
             if isinstance(found, SourceError):
                 raise found
             return found
@@ -200,7 +194,10 @@ class Captioner:
         paths: str | Path | Sequence[str | Path],
         *,
         language: str | Sequence[str] | None = None,
-        cutting: Cutting | None = None,
+        tile: int = 256,
+        overlap: float = 0.0,
+        levels: int = 1,
+        bands: Sequence[int] | None = None,
         progress: Progress = lambda done, total, tiles: None,
     ) -> Iterator[FileCaptions | SourceError]:
         """Caption photos, scenes and folders of them; a file that cannot be read costs itself alone.
@@ -208,25 +205,28 @@ class Captioner:
         Args:
             paths: Files and folders; folders are searched recursively.
             language: Code, several, or ``all``; English by default.
-            cutting: How scenes become tiles.
+            tile: Side of a scene's tiles in full-resolution pixels.
+            overlap: Overlap of neighbouring tiles as a fraction of a tile, from 0 to 0.9.
+            levels: Number of resolutions; each next one halves the last.
+            bands: Red, green and blue as band numbers from 1 on; chosen automatically when not given.
             progress: Called after each batch.
 
         Yields:
             For each file its captions, or why it has none; first the paths that are no files, then the files in order.
 
         Raises:
-            UsageError: A path is not there, or the captioner does not write the language.
+            UsageError: A path is not there, an option makes no sense, or the captioner does not write the language.
         """
         from geoglot.api.archive import existing_paths
         from geoglot.geo.decoder import Decoder, ReadOptions
         from geoglot.geo.discover import discover
 
-        languages, cutting = self.asked(language), cutting or Cutting()
+        languages = self.asked(language)
         options = ReadOptions(
-            tile=cutting.tile,
-            overlap=cutting.overlap,
-            levels=cutting.levels,
-            bands=cutting.bands,
+            tile=tile,
+            overlap=overlap,
+            levels=levels,
+            bands=None if bands is None else tuple(bands),
             side=self.bundle.side,
         )
         found = list(discover(existing_paths(paths)))

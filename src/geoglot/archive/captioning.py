@@ -129,6 +129,7 @@ def caption_archive(
         UsageError: The archive is open for reading only, or the captioner does not write one of the languages.
     """
     started = time.monotonic()
+    _ = store.catalogue  # a store that is open for reading is told at once
     report = CaptioningReport(pruned=prune(store))
     work, report.unchanged = wanted(store, captioner.sha256, languages, path_test(sources) if sources else None)
     writer = _Writer(store, captioner, tuple(languages), report, flush_rows, flush_seconds)
@@ -304,7 +305,7 @@ def _read(store: ArchiveStore, work: Sequence[Wanted], side: int, bands: Sequenc
         for some in work:
             try:
                 path = _present_path(store, some.content)
-            except GeoglotError as error:
+            except SourceError as error:
                 writer.fail(error)
                 continue
             files[str(path)] = _Tiles(some)

@@ -111,7 +111,7 @@ def _caption_files(options: argparse.Namespace) -> int:
     """Caption, show, tell what could not be read."""
     import sys
 
-    from geoglot.api.captioner import Captioner, Cutting, write_captions
+    from geoglot.api.captioner import Captioner, write_captions
     from geoglot.api.printable import printable
     from geoglot.cli._command import DONE, FAILED, PARTLY, numbers, require, warn
     from geoglot.cli._output import choose_format
@@ -124,13 +124,6 @@ def _caption_files(options: argparse.Namespace) -> int:
     require(
         options.beam is None or options.beam >= 1, f"--beam {options.beam}", cause="is none", remedy="give 1 or more"
     )
-    bands = numbers("--bands", options.bands)
-    cutting = Cutting(
-        tile=options.tile,
-        overlap=options.overlap,
-        levels=options.levels,
-        bands=None if bands is None else tuple(bands),
-    )
     captioner = Captioner(options.model, beam=options.beam)
     languages = captioner.asked(options.language)
     found: list[FileCaptions] = []
@@ -139,7 +132,10 @@ def _caption_files(options: argparse.Namespace) -> int:
         stream = captioner.caption_all(
             options.paths,
             language=languages,
-            cutting=cutting,
+            tile=options.tile,
+            overlap=options.overlap,
+            levels=options.levels,
+            bands=numbers("--bands", options.bands),
             progress=lambda done, total, tiles: report(done, total, f"files, {tiles:,} tiles"),
         )
         for one in stream:

@@ -87,8 +87,10 @@ class WordQuery:
         """Whether a text says what is wanted.
 
         Example:
-            >>> word_query('"tennis court"').fits("Two tennis courts."), word_query("court -tennis").fits("a tennis court")
-            (True, False)
+            >>> word_query('"tennis court"').fits("Two tennis courts.")
+            True
+            >>> word_query("court -tennis").fits("a tennis court")
+            False
         """
         keys = search_keys(text)
 
