@@ -20,8 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-THREADS = 2
-os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))
+os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import numpy as np
 import torch
@@ -37,6 +36,7 @@ from geoglot.models import captioner as bundles
 from geoglot.nn.decoding import write_captions
 from geoglot.text.caption_decoding import Writing
 
+THREADS = 2
 TOGETHER = bundles.PICTURES_TOGETHER
 
 

@@ -21,7 +21,7 @@ from geoglot.engine.captioning.training import CaptionTrainer, WeightAverage, ra
 from geoglot.nn.captioner import Captioner
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the end of the process."""
 
 
@@ -98,11 +98,11 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path: Path, seconds
 
     def kill(record: dict[str, Any]) -> None:
         if record["epoch"] == 3:
-            raise Killed
+            raise KilledError
 
     # With long pauses between saves only the first epoch was saved: the second and third are trained again.
     killed = trainer(tmp_path / "killed", by_weights, optimiser=optimiser, seconds_between_saves=seconds)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         killed.run(kill)
     again = trainer(tmp_path / "killed", by_weights, optimiser=optimiser)
     again.resume()
@@ -245,9 +245,9 @@ def test_a_killed_run_ends_with_the_same_captions(data_root: Path, tmp_path: Pat
 
     def kill(record: dict[str, Any]) -> None:
         if record["epoch"] == 2:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run_captioning(recipe, runs / "killed", data_root=data_root, log=kill, seconds_between_saves=0)
     with pytest.raises(UsageError, match="already holds a run"):
         run_captioning(recipe, runs / "killed", data_root=data_root)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from geoglot.engine.captioning.data import TrainingCaptions
 from geoglot.engine.captioning.recipe import CaptioningRecipe, captioning_recipe_from
@@ -38,7 +37,7 @@ class ToyCaptioner(Captioner):
         image = self.context(batch.grids, batch.languages)["image"]
         said = (image[:, None] + self.word(batch.tokens[:, :-1])).log_softmax(2)
         targets = batch.tokens[:, 1:]
-        each = F.nll_loss(said.transpose(1, 2), targets, reduction="none", ignore_index=PADDING).sum(1)
+        each = nn.functional.nll_loss(said.transpose(1, 2), targets, reduction="none", ignore_index=PADDING).sum(1)
         return {"total": each.mean(), "caption": each}
 
     def start_epoch(self, epoch: int, epochs: int) -> None:

@@ -173,7 +173,11 @@ def captioned_rows(split: CaptionedSplit, language: str, rows: NDArray[np.int64]
 
 def measure(captions: Mapping[int, str], references: Sequence[Sequence[str]]) -> CaptionMeasures:
     """Measures of captions by row of a split."""
-    return caption_measures(dict(captions), {row: list(references[row]) for row in captions}, tokenise=caption_words)
+    return caption_measures(
+        dict(captions.items()),
+        {row: list(references[row]) for row in captions},
+        tokenise=caption_words,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ KIND: Final = "captioner"
 ENGLISH: Final = "en"
 OptimiserName = Literal["radam", "adam", "adamw"]
 ScheduleName = Literal["constant", "one-cycle"]
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,8 @@ class CaptioningRecipe:
         schedule: ``constant``; ``one-cycle`` rises over a twentieth of the steps and falls as a cosine to a hundredth.
         weight_decay: Of all parameters.
         clip: Largest norm of the gradient, ``None`` does not clip.
+        precision: Of the products in training; ``bfloat16`` is nearly twice as fast on a CPU that has it. Captions are
+            always written in ``float32``.
         average: Decay of the weight average that is validated and kept; 0 takes the weights as they are.
         least: Times that a word occurs at least in the training captions; rarer ones are unknown.
         max_length: Words of a caption; longer ones are cut.
@@ -66,6 +69,7 @@ class CaptioningRecipe:
     schedule: ScheduleName = "constant"
     weight_decay: float = 0.0
     clip: float | None = 5.0
+    precision: Precision = "float32"
     average: float = 0.0
     least: int = 5
     max_length: int = 34
@@ -77,7 +81,8 @@ class CaptioningRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, choices in (("optimiser", OptimiserName), ("schedule", ScheduleName)):
+        named = (("optimiser", OptimiserName), ("schedule", ScheduleName), ("precision", Precision))
+        for name, choices in named:
             if getattr(self, name) not in get_args(choices):
                 remedy = f"choose one of {', '.join(get_args(choices))}"
                 raise UsageError(f"{name} = {getattr(self, name)!r}", cause="is not known", remedy=remedy)

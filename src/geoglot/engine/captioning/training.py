@@ -169,7 +169,8 @@ class CaptionTrainer:
             progress = (epoch + number / len(batches)) / recipe.epochs
             mirrored = generator.random(len(some)) < 0.5 if recipe.mirrored else None
             batch = self.captions.batch(some, mirrored=mirrored, progress=progress, device=self.device)
-            losses = self.model.losses(batch)
+            with torch.autocast(self.device, torch.bfloat16, enabled=recipe.precision == "bfloat16"):
+                losses = self.model.losses(batch)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate_at(recipe, progress)
             self.optimiser.zero_grad(set_to_none=True)
