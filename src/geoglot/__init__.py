@@ -23,8 +23,11 @@ _EXPORTS: dict[str, str] = {
     "Bounds": "geoglot.core.records",
     "BundleError": "geoglot.core.errors",
     "CaptioningReport": "geoglot.api.report_captioning",
+    "Caption": "geoglot.api.captioner",
+    "Captioner": "geoglot.api.captioner",
     "DataError": "geoglot.core.errors",
     "Explanation": "geoglot.api.explain",
+    "FileCaptions": "geoglot.api.captioner",
     "GeoglotError": "geoglot.core.errors",
     "Hit": "geoglot.core.records",
     "Match": "geoglot.api.matcher",
@@ -48,6 +51,7 @@ _EXPORTS: dict[str, str] = {
 if TYPE_CHECKING:
     from geoglot.api.answer import Answer
     from geoglot.api.archive import Archive
+    from geoglot.api.captioner import Caption, Captioner, FileCaptions
     from geoglot.api.explain import Explanation, explain
     from geoglot.api.matcher import Match, Matcher
     from geoglot.api.neighbours import Neighbours, neighbours
@@ -66,9 +70,12 @@ __all__ = [
     "Band",
     "Bounds",
     "BundleError",
+    "Caption",
+    "Captioner",
     "CaptioningReport",
     "DataError",
     "Explanation",
+    "FileCaptions",
     "GeoglotError",
     "Hit",
     "Match",
