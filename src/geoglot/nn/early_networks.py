@@ -74,7 +74,7 @@ class AlexNetStages(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, H, W), normalised -> four maps."""
-        first, second = _after_pools(nn.Sequential(*self.features[:6]), images)
+        first, second = _after_pools(nn.Sequential(*list(self.features)[:6]), images)
         last = self.features[6:-1](second)
         return first, second, last, self.features[-1](last)
 
