@@ -100,8 +100,8 @@ def entropy(attention: Tensor) -> Tensor:
     """H[alpha] in nats. (N, P) -> (N,).
 
     Example:
-        >>> entropy(torch.tensor([[0.5, 0.5], [1.0, 0.0]]))  # log 2
-        tensor([0.6931, 0.0000])
+        >>> entropy(torch.tensor([[0.5, 0.5], [0.25, 0.75]]))  # log 2, then 0.25 log 4 + 0.75 log (4 / 3)
+        tensor([0.6931, 0.5623])
     """
     return -torch.xlogy(attention, attention.clamp(min=1e-30)).sum(1)
 
