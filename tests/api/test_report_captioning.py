@@ -169,7 +169,7 @@ def test_what_is_refused(root: Path, tmp_path: Path) -> None:
         gg.captioning_report(run, examples=0, root=root)
     with (run / "predictions.jsonl").open("a") as stream:
         stream.write('{"id": 1}\n')
-    with pytest.raises(DataError, match=r"line \d+ is no prediction"):
+    with pytest.raises(DataError, match=r"line \d+: is no prediction"):
         gg.captioning_report(run, root=root)
     (other / "summary.json").unlink()
     with pytest.raises(DataError, match=r"summary\.json"):
