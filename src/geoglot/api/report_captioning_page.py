@@ -69,15 +69,9 @@ def protocol(report: CaptioningReport) -> str:
     way = "word by word, the most probable one each time" if beam == 1 else f"by a beam of {beam}"
     epoch = run.summary.get("best_epoch", "unknown")
     return (
-<<<<<<< HEAD
-        f"One sentence for every {SPLIT} image: {'; '.join(counts) or 'none'}. Written {way}; the width of the beam "
-        f"and the epoch (number {run.summary.get('best_epoch', 'unknown')}) were chosen on the validation images, "
-        "never on these. Words are split in the Penn Treebank way, lower case, without punctuation. CIDEr-D takes the "
-=======
         f"One sentence for every {SPLIT} image: {'; '.join(counts) or 'none'}. Written {way}; the width of "
         f"the beam and the epoch (number {epoch}) were chosen on the validation images, never on "
         "these. Words are split in the Penn Treebank way, lower case, without punctuation. CIDEr-D takes the "
->>>>>>> c5-report
         "frequencies of words from the references of the measured images, so numbers of two datasets do not compare."
     )
 
