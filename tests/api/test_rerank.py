@@ -180,7 +180,7 @@ def test_a_matcher_orders_by_how_sure_it_is_and_leaves_scores_and_bands(
 ) -> None:
     picture = painted / "green.png"
     with gg.Archive.open(archive_folder) as archive:
-        plain = archive.search(like=picture, k=22)
+        plain = archive.search(like=picture, k=22, rerank="none")
         again = archive.search(like=picture, k=22, rerank=colour_matcher, candidates=22)
         judged = {hit.id: (hit.score, hit.band) for hit in plain}
         assert {hit.id: (hit.score, hit.band) for hit in again} == judged

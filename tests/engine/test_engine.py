@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -414,7 +415,27 @@ def test_defaults_of_every_method_make_a_recipe_that_fits(name: str) -> None:
     composition.starts_from_maps(composition.method_module(name), replace(recipe, backbone=recipe.backbone))
 
 
-@pytest.mark.parametrize("name", composition.registry.names("geoglot.recipes"))
+def _recipes(name: str) -> list[Any]:
+    """What a file of recipes holds: one, or a sweep of several."""
+    module = composition.registry.load("geoglot.recipes", name)
+    return [module.RECIPE] if hasattr(module, "RECIPE") else list(module.SWEEP.values())
+
+
+RECIPES = composition.registry.names("geoglot.recipes")
+OF_RETRIEVAL = [name for name in RECIPES if isinstance(_recipes(name)[0], Recipe)]
+
+
+@pytest.mark.parametrize("name", sorted(set(RECIPES) - set(OF_RETRIEVAL)))
+def test_every_recipe_of_another_task_names_a_method_and_knows_its_settings(name: str) -> None:
+    packages = ("geoglot.methods.matching", "geoglot.methods.captioning")
+    for recipe in _recipes(name):
+        package = next(found for found in packages if recipe.method in composition.registry.names(found))
+        known = {field.name for field in fields(composition.registry.load(package, recipe.method).Config)}
+        assert set(recipe.config) <= known
+        assert json.loads(json.dumps(asdict(recipe)))["method"] == recipe.method
+
+
+@pytest.mark.parametrize("name", OF_RETRIEVAL)
 def test_every_recipe_names_a_method_and_a_dataset_and_fits_both(name: str) -> None:
     from geoglot.data.captioned import load_dataset
     from geoglot.engine.tokenizers import KINDS

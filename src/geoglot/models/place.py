@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 DESCRIPTORS: Final = "descriptors"
 SHIPPED_PLACE: Final = "place"
+LEAST_DETAIL: Final = 6.0
+"""Standard deviation of the most varied colour channel, of 255, below which a picture is one colour and noise."""
 """Name of the bundle that ships with the package."""
 
 
@@ -58,7 +60,8 @@ class PlaceBundle(BundleFolder):
             pixels: (N, side, side, 3) uint8 RGB.
 
         Returns:
-            (N, M, D) float32, unit rows; the M positions of a square grid, row by row.
+            (N, M, D) float32, unit rows; the M positions of a square grid, row by row. All zero, which agrees with
+            nothing, for a picture of one colour.
 
         Raises:
             BundleError: The array has another shape or type, or the network gives values that are not finite.
@@ -73,6 +76,8 @@ class PlaceBundle(BundleFolder):
         found = np.concatenate(parts) if parts else np.zeros((0, 1, self.dimension), np.float32)
         if not np.isfinite(found).all():
             raise BundleError(self.id, cause="gave a descriptor that is not finite", remedy="export it again")
+        # A picture of one colour has no place to be told by, yet the edges of the network would agree with each other.
+        found[pixels.reshape(len(pixels), -1, 3).std(axis=1).max(axis=1, initial=0) < LEAST_DETAIL] = 0
         return found
 
     def agreements(self, examples: NDArray[np.float32], shown: NDArray[np.float32]) -> NDArray[np.float64]:
