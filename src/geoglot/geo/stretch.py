@@ -44,7 +44,8 @@ class Stretch:
         scaled = np.empty(pixels.shape, np.uint8)
         gain = 255.0 / (self.high - self.low)
         for row in range(0, len(pixels), 64):  # blocks of rows: the working copy stays small
-            block = (pixels[row : row + 64].astype(np.float64) - self.low) * gain
+            with np.errstate(over="ignore"):  # infinity is clipped below
+                block = (pixels[row : row + 64].astype(np.float64) - self.low) * gain
             np.nan_to_num(block, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
             scaled[row : row + 64] = np.clip(np.rint(block), 0, 255)
         return scaled
