@@ -7,6 +7,7 @@ called the same place; that was chosen on pictures of different places, of which
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 DESCRIPTORS: Final = "descriptors"
+PLAIN_SPAN: Final = 3
+"""Grey levels that a plain cell spans at most; compression and rounding leave so many."""
 SHIPPED_PLACE: Final = "place"
-LEAST_DETAIL: Final = 6.0
-"""Standard deviation of the most varied colour channel, of 255, below which a picture is one colour and noise."""
 """Name of the bundle that ships with the package."""
 
 
@@ -60,8 +61,8 @@ class PlaceBundle(BundleFolder):
             pixels: (N, side, side, 3) uint8 RGB.
 
         Returns:
-            (N, M, D) float32, unit rows; the M positions of a square grid, row by row. All zero, which agrees with
-            nothing, for a picture of one colour.
+            (N, M, D) float32, the M positions of a square grid, row by row; unit rows, and zeros where there is
+            nothing to describe (:func:`featureless`).
 
         Raises:
             BundleError: The array has another shape or type, or the network gives values that are not finite.
@@ -76,8 +77,7 @@ class PlaceBundle(BundleFolder):
         found = np.concatenate(parts) if parts else np.zeros((0, 1, self.dimension), np.float32)
         if not np.isfinite(found).all():
             raise BundleError(self.id, cause="gave a descriptor that is not finite", remedy="export it again")
-        # A picture of one colour has no place to be told by, yet the edges of the network would agree with each other.
-        found[pixels.reshape(len(pixels), -1, 3).std(axis=1).max(axis=1, initial=0) < LEAST_DETAIL] = 0
+        found[featureless(pixels, found.shape[1])] = 0
         return found
 
     def agreements(self, examples: NDArray[np.float32], shown: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -112,6 +112,31 @@ class PlaceBundle(BundleFolder):
             other = self.agreements(self.describe(quarter_turns(pictures)), shown)
             found = np.where(other >= self.same, other, found)
         return found
+
+
+def featureless(pixels: NDArray[np.uint8], positions: int) -> NDArray[np.bool_]:
+    """Positions round which a picture is plain: what a network says of these comes from the picture's edge alone.
+
+    Args:
+        pixels: (N, S, S, 3) uint8.
+        positions: M, a square number; S is a multiple of its root.
+
+    Returns:
+        (N, M) bool: in the 3 x 3 cells round the position, no cell has grey levels that span more than
+        :data:`PLAIN_SPAN`.
+
+    Example:
+        >>> picture = np.full((1, 32, 32, 3), 80, np.uint8)
+        >>> picture[0, 0, 0] = 255  # the cell in the corner is not plain, nor are its neighbours
+        >>> featureless(picture, 16).reshape(4, 4).astype(int).tolist()
+        [[0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 1, 1], [1, 1, 1, 1]]
+    """
+    grid = math.isqrt(positions)
+    cell = pixels.shape[1] // grid
+    cells = pixels.sum(axis=3, dtype=np.int16).reshape(len(pixels), grid, cell, grid, cell)
+    span = np.pad(cells.max(axis=(2, 4)) - cells.min(axis=(2, 4)), ((0, 0), (1, 1), (1, 1)))
+    widest = np.max([span[:, y : y + grid, x : x + grid] for y in range(3) for x in range(3)], axis=0)
+    return np.asarray(widest.reshape(len(pixels), positions) <= 3 * PLAIN_SPAN)
 
 
 def quarter_turns(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:

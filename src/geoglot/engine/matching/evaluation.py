@@ -387,6 +387,7 @@ def _recipe(run: Path) -> dict[str, Any]:
     recipe: dict[str, Any] = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
     for name in ("config", "descriptor_config"):
         recipe[name] = {key: _without_folders(value) for key, value in (recipe.get(name) or {}).items()}
+    recipe["backbone_weights"] = _without_folders(recipe.get("backbone_weights"))
     initial = recipe.get("initial")
     if isinstance(initial, str):
         folder = Path(initial) if Path(initial).is_dir() else run.parent / initial
