@@ -22,8 +22,12 @@ _EXPORTS: dict[str, str] = {
     "Band": "geoglot.core.records",
     "Bounds": "geoglot.core.records",
     "BundleError": "geoglot.core.errors",
+    "Caption": "geoglot.api.captioner",
+    "Captioner": "geoglot.api.captioner",
+    "CaptioningReport": "geoglot.api.report_captioning",
     "DataError": "geoglot.core.errors",
     "Explanation": "geoglot.api.explain",
+    "FileCaptions": "geoglot.api.captioner",
     "GeoglotError": "geoglot.core.errors",
     "Hit": "geoglot.core.records",
     "Match": "geoglot.api.matcher",
@@ -37,6 +41,7 @@ _EXPORTS: dict[str, str] = {
     "Tile": "geoglot.core.records",
     "UsageError": "geoglot.core.errors",
     "Window": "geoglot.core.records",
+    "captioning_report": "geoglot.api.report_captioning",
     "explain": "geoglot.api.explain",
     "matching_report": "geoglot.api.report_matching",
     "neighbours": "geoglot.api.neighbours",
@@ -46,11 +51,13 @@ _EXPORTS: dict[str, str] = {
 if TYPE_CHECKING:
     from geoglot.api.answer import Answer
     from geoglot.api.archive import Archive
+    from geoglot.api.captioner import Caption, Captioner, FileCaptions
     from geoglot.api.explain import Explanation, explain
     from geoglot.api.matcher import Match, Matcher
     from geoglot.api.neighbours import Neighbours, neighbours
     from geoglot.api.projection import project
     from geoglot.api.query import Query, Term
+    from geoglot.api.report_captioning import CaptioningReport, captioning_report
     from geoglot.api.report_matching import MatchingReport, matching_report
     from geoglot.core.errors import ArchiveError, BundleError, DataError, GeoglotError, SourceError, UsageError
     from geoglot.core.records import Band, Bounds, Hit, Tile, Window
@@ -63,8 +70,12 @@ __all__ = [
     "Band",
     "Bounds",
     "BundleError",
+    "Caption",
+    "Captioner",
+    "CaptioningReport",
     "DataError",
     "Explanation",
+    "FileCaptions",
     "GeoglotError",
     "Hit",
     "Match",
@@ -79,6 +90,7 @@ __all__ = [
     "UsageError",
     "Window",
     "__version__",
+    "captioning_report",
     "explain",
     "matching_report",
     "neighbours",

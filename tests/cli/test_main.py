@@ -16,6 +16,7 @@ from geoglot.core.errors import GeoglotError, SourceError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
+    "caption",
     "convert-checkpoint",
     "data",
     "demo",

@@ -109,7 +109,7 @@ def test_the_readme_and_the_home_page_show_commands_that_parse() -> None:
 
 
 def test_other_tools_read_an_archive_as_the_page_says(
-    painted: Path, colour_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    painted: Path, colour_bundle: Path, colour_captioner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import textwrap
 
@@ -117,10 +117,13 @@ def test_other_tools_read_an_archive_as_the_page_says(
 
     page = (DOCS / "how-to/read-an-archive.md").read_text(encoding="utf-8")
     snippets = re.findall(r"^    ```(sql|python)\n(.*?)^    ```$", page, re.MULTILINE | re.DOTALL)
-    code = {kind: textwrap.dedent(text) for kind, text in snippets}
+    code = {"captions" if "captions/" in text else kind: textwrap.dedent(text) for kind, text in snippets}
     monkeypatch.chdir(tmp_path)
     with gg.Archive.create("town.archive", model=colour_bundle) as archive:
         archive.index(painted, tile=64, overlap=0)
+        archive.caption(colour_captioner)
+    told = duckdb.sql(code["captions"]).fetchall()
+    assert told == []  # no court among fields of colour
     rows = duckdb.sql(code["sql"]).fetchall()
     assert rows[0][:2] == (str(painted / "scene.tif"), 16)
     assert len(rows) == 7
@@ -130,3 +133,6 @@ def test_other_tools_read_an_archive_as_the_page_says(
     assert len(names["fine"]) == 16
     columns = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", page, re.MULTILINE))))
     assert columns == set(duckdb.sql("SELECT * FROM 'town.archive/shards/*.parquet'").columns)
+    sentence = page.split("Captions have one row")[1].split("\n\n")[0]
+    columns = set(re.findall(r"`(\w+)`", sentence))
+    assert columns == set(duckdb.sql("SELECT * FROM 'town.archive/captions/*.parquet'").columns)

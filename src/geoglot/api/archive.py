@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from geoglot.api.duplicates import Duplicates
     from geoglot.api.place import PlaceReader
     from geoglot.api.rerank import PictureReader, SecondReader
+    from geoglot.archive.captioning import CaptioningProgress, CaptioningReport
     from geoglot.archive.filter import Filter
     from geoglot.archive.ingest import IngestReport, Progress
     from geoglot.archive.search import RawHit
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from geoglot.archive.verify import VerifyReport
     from geoglot.metrics.confidence import Thresholds
     from geoglot.models.bundle import Bundle
+    from geoglot.models.captioner import CaptionerBundle
+    from geoglot.text.search_words import WordQuery
 
 SecondLook = Callable[["NDArray[np.float32]", "Sequence[RawHit]", int], "tuple[list[RawHit], tuple[str, ...]]"]
 """Query vector, hits and number of candidates to re-ordered hits and notes."""
@@ -202,6 +205,7 @@ class Archive:
         language: str | None = None,
         rerank: str | Path | None = None,
         candidates: int = 100,
+        words: str | None = None,
     ) -> Answer:
         """Find the places nearest to words, pictures, or a weighted mixture of both.
 
@@ -225,17 +229,27 @@ class Archive:
                 the same kind as the example pictures), or the folder of a scorer bundle, which reads words and pixels
                 together. Scores stay those of the archive's model, and so do bands, but for tiles of the same place.
             candidates: How many candidates get the second look.
+            words: Only tiles whose caption says all of these words, in any language of the captions, or in `language`
+                where that is given: ``tennis court``, ``"tennis court"`` side by side, ``-sea`` for captions
+                without. Forms of a word count as one. By themselves they are the text that is looked for, too.
 
         Returns:
             The hits, best first, each with its confidence band; ``answer.likely`` is ``False`` when nothing
             like that is in the archive.
 
         Raises:
-            UsageError: The query, a filter or a second look makes no sense.
+            UsageError: The query, a filter or a second look makes no sense, or `words` are given and the archive has
+                no captions.
             SourceError: An example picture cannot be read.
             BundleError: `rerank` names no scorer or matcher bundle.
         """
+        from geoglot.text.search_words import word_query
+
+        said = None if words is None else word_query(words)
+        if said is not None and text is None and like is None and terms is None:
+            text = said.plain
         query = build_query(text, like=like, unlike=unlike, terms=terms, language=language).with_language()
+        query = replace(query, said=words)
         if k < 1:
             raise UsageError(f"k={k}", cause="asks for no hits", remedy="give a number from 1 on")
         if candidates < 1:
@@ -250,6 +264,9 @@ class Archive:
             rerank = None
         look = None if rerank is None or str(rerank) == "exact" else self._second_look(str(rerank), query)
         selection = _filter(within, after, before, source)
+        unsaid: tuple[str, ...] = ()
+        if said is not None:
+            selection, unsaid = self._saying(said, language, selection)
         vector = self.query_vector(query)
         many = k if look is None else max(k, candidates)
         found = self.store.search(
@@ -258,11 +275,45 @@ class Archive:
         notes: tuple[str, ...] = ()
         if look is not None and found:
             found, notes = look(vector, found, candidates)
-        words, understood = self._words_of(query)
-        hits = self._with_bands(query, vector, found[:k], selection)
+        unknown, understood = self._words_of(query)
+        hits = self._with_captions(self._with_bands(query, vector, found[:k], selection), query.language, said)
         if not understood:
             hits = tuple(replace(h, band=Band.UNCERTAIN) if h.band is Band.LIKELY else h for h in hits)
-        return Answer(query=query, hits=hits, notes=(*words, *notes))
+        return Answer(query=query, hits=hits, notes=(*unknown, *unsaid, *notes))
+
+    def _saying(
+        self, said: WordQuery, language: str | None, selection: Filter | None
+    ) -> tuple[Filter, tuple[str, ...]]:
+        """The selection narrowed to tiles whose caption says something; notes on what no caption says."""
+        from geoglot.archive.filter import Filter
+
+        index = self.store.words
+        if index is None:
+            cause, remedy = "need captions, and this archive has none", "run 'geoglot caption --archive DIR' first"
+            raise UsageError("words", cause=cause, remedy=remedy)
+        if language is not None and language not in index.languages():
+            cause = f"is no language of this archive's captions ({', '.join(index.languages())})"
+            raise UsageError(f"language {language}", cause=cause, remedy="leave it out, or write captions in it")
+        found = index.matching(said, () if language is None else (language,))
+        unsaid = [text for phrase, text in zip(said.wanted, said.texts, strict=True) if not index.says(phrase)]
+        notes = (f"no caption says {', '.join(unsaid)}",) if unsaid else ()
+        return replace(selection or Filter(), ids=found), notes
+
+    def _with_captions(self, hits: tuple[Hit, ...], language: str | None, said: WordQuery | None) -> tuple[Hit, ...]:
+        """Hits with captions: one that says what was asked for, in a language, else in English, else in any."""
+        index = self.store.words if hits else None
+        if index is None:
+            return hits
+        known = index.captions([bytes.fromhex(hit.id) for hit in hits])
+        order = dict.fromkeys(one for one in (language, "en", *index.languages()) if one is not None)
+        told = []
+        for hit in hits:
+            captions = known.get(bytes.fromhex(hit.id), {})
+            there = [(captions[one].caption or "", one) for one in order if one in captions and captions[one].caption]
+            if said is not None:
+                there.sort(key=lambda pair: not said.fits(pair[0]))
+            told.append(replace(hit, caption=there[0][0], caption_language=there[0][1]) if there else hit)
+        return tuple(told)
 
     def _words_of(self, query: Query) -> tuple[tuple[str, ...], bool]:
         """What is to be said of words that the model never saw, and whether it understands all wanted terms."""
@@ -386,6 +437,7 @@ class Archive:
             "model": told.identity.bundle_id,
             "codes": told.identity.codes,
             "dimension": told.identity.dimension,
+            **({"captions": told.captions} if told.captions else {}),
             "bytes": sum(told.bytes.values()),
             "shards": told.shards,
             "format": told.identity.format,
@@ -410,6 +462,48 @@ class Archive:
             Number of sources removed.
         """
         return self.store.remove([sources] if isinstance(sources, str) else list(sources))
+
+    def caption(
+        self,
+        captioner: str | Path | CaptionerBundle = "captioner",
+        *,
+        language: str | Sequence[str] | None = None,
+        bands: Sequence[int] | None = None,
+        source: str | Sequence[str] | None = None,
+        progress: Callable[[CaptioningProgress], None] | None = None,
+    ) -> CaptioningReport:
+        """Write captions of all tiles that have none; safe to repeat after any interruption.
+
+        A tile that shows nothing of a place (blank, without data, under cloud) is kept in mind with the reason and gets
+        no caption. Captions of another captioner are replaced.
+
+        Args:
+            captioner: A captioner's name or folder, or a bundle that is loaded already.
+            language: Code, several, or ``all``; English by default.
+            bands: Red, green and blue as band numbers from 1 on, where they were chosen when the archive was indexed.
+            source: Only these files: a path or a pattern, or several.
+            progress: Called now and then with the state of the work.
+
+        Returns:
+            What was written, what was there already, and which files could not be read again.
+
+        Raises:
+            ArchiveError: The archive is open for reading only, or the disk is full.
+            BundleError: The captioner cannot be loaded.
+            UsageError: The captioner does not write one of the languages.
+        """
+        from geoglot.api.captioner import Captioner
+        from geoglot.archive.captioning import caption_archive
+
+        writer = Captioner(captioner)
+        return caption_archive(
+            self.store,
+            writer.bundle,
+            writer.asked(language),
+            bands=bands,
+            sources=(source,) if isinstance(source, str) else tuple(source or ()),
+            progress=progress,
+        )
 
     def duplicates(
         self, *, at_least: float | None = None, source: str | Sequence[str] | None = None, jobs: int = 1

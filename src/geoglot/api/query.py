@@ -67,6 +67,7 @@ class Query:
     Attributes:
         terms: At least one of them has a positive weight.
         language: Language of the words (``en``, ``ar``, ``fr``, ``it``), where the asker said it.
+        said: What the caption of a hit must say, as it was written; ``None`` where captions do not matter.
 
     Example:
         >>> build_query("an airport", terms=["snow:-0.5"]).label
@@ -75,6 +76,7 @@ class Query:
 
     terms: tuple[Term, ...]
     language: str | None = None
+    said: str | None = None
 
     def __post_init__(self) -> None:
         if not self.terms:
@@ -97,7 +99,8 @@ class Query:
             words = f"[{term.label}]" if term.picture is not None else term.label
             sign = "− " if term.weight < 0 else "+ " if parts else ""
             parts.append(f"{sign}{size}{words}")
-        return " ".join(parts)
+        label = " ".join(parts)
+        return label if self.said in (None, label) else f"{label} (caption says {self.said})"
 
     def with_language(self) -> Query:
         """The query with the language of its words: the one that was said, else a guess.
@@ -126,7 +129,8 @@ class Query:
             else {"picture": str(t.picture), "weight": t.weight}
             for t in self.terms
         ]
-        return {"label": self.label, "language": self.language, "terms": terms}
+        said = {} if self.said is None else {"said": self.said}
+        return {"label": self.label, "language": self.language, "terms": terms, **said}
 
 
 def build_query(

@@ -174,8 +174,16 @@ def _card(hit: Hit, prefix: str, content: ReportContent, words: Mapping[str, str
         f'<div class="line"><span class="pill {band}">{_safe(words[hit.band])}</span>'
         f'<span class="score" title="{_safe(words["score"])}">{hit.score:.3f}</span></div>'
         f'<div class="bar {band}" aria-hidden="true"><i style="inline-size:{share:.0f}%"></i></div>'
-        f'<p class="file" dir="ltr" title="{_safe(hit.source)}">{_safe(name)}</p><dl>{lines}{merged}</dl></div></li>'
+        f'<p class="file" dir="ltr" title="{_safe(hit.source)}">{_safe(name)}</p>{_caption(hit)}'
+        f"<dl>{lines}{merged}</dl></div></li>"
     )
+
+
+def _caption(hit: Hit) -> str:
+    if hit.caption is None:
+        return ""
+    direction = text_direction(hit.caption)
+    return f'<p class="caption" dir="{direction}"{_lang(hit.caption_language)}>{_safe(hit.caption)}</p>'
 
 
 def _drawing(answer: Answer, prefix: str, content: ReportContent, words: Mapping[str, str]) -> str:
@@ -217,6 +225,7 @@ def _place(hit: Hit, words: Mapping[str, str]) -> str:
 
 def _command(answer: Answer, archive: str) -> str:
     words = ["geoglot", "search"]
+    said = [] if answer.query.said is None else ["--words", answer.query.said]
     plain = [term for term in answer.query.terms if term.text is not None and term.weight == 1]
     text = plain[0] if plain else None
     if text is not None:
@@ -228,7 +237,7 @@ def _command(answer: Answer, archive: str) -> str:
             words += ["--term", f'"{term.text}":{term.weight:g}']
         else:
             words += ["--like" if term.weight > 0 else "--unlike", str(term.picture)]
-    return shlex.join([*words, "--archive", archive, "-k", str(len(answer) or 10)])
+    return shlex.join([*words, *said, "--archive", archive, "-k", str(len(answer) or 10)])
 
 
 def _hover_rules(answers: Sequence[Answer]) -> str:

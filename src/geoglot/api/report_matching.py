@@ -19,8 +19,9 @@ from geoglot.api.report_matching_run import (
     first_places,
     load_matching_run,
 )
-from geoglot.core.errors import DataError, GeoglotError, UsageError
-from geoglot.core.runs import whole_file
+from geoglot.api.report_parts import jpegs, save_page
+from geoglot.api.report_runs import run_names
+from geoglot.core.errors import GeoglotError, UsageError
 
 if TYPE_CHECKING:
     from geoglot.engine.matching.pictures import EncoderPictures
@@ -94,10 +95,7 @@ class MatchingReport:
 
     def save(self, path: str | Path) -> Path:
         """Write the page, whole or not at all, and return its path."""
-        path = Path(path)
-        with whole_file(path) as temporary:
-            temporary.write_text(self.page(), encoding="utf-8")
-        return path
+        return save_page(self.page(), path)
 
 
 def matching_report(
@@ -140,8 +138,8 @@ def matching_report(
     report = MatchingReport(
         runs=runs, gallery=gallery, classes=classes or len(runs[0].predictions.category_names), encoders=encoders
     )
-    small, unread = _pictures(_needed(report), paths, THUMBNAIL_SIDE)
-    large, _ = _pictures(shown if encoders else (), paths, side)
+    small, unread = jpegs(_needed(report), paths, THUMBNAIL_SIDE)
+    large, _ = jpegs(shown if encoders else (), paths, side)
     if unread and not missing:
         missing = (f"{unread:,} pictures are not in the dataset any more or cannot be read; they are named instead.",)
     return MatchingReport(
@@ -167,16 +165,7 @@ def plotted(runs: Sequence[MatchingRun]) -> tuple[MatchingRun, ...]:
 
 def _read(folders: Sequence[Path]) -> tuple[MatchingRun, ...]:
     """All runs, each with a name of its own."""
-    places = [folder.resolve() for folder in folders]
-    for number, place in enumerate(places):
-        if place in places[:number]:
-            raise UsageError(folders[number], cause="is named twice", remedy="name every run once")
-    names = [place.name for place in places]
-    unique = [
-        name if names.count(name) == 1 else f"{place.parent.name}/{name}"
-        for name, place in zip(names, places, strict=True)
-    ]
-    runs = tuple(load_matching_run(folder, name=name) for folder, name in zip(folders, unique, strict=True))
+    runs = tuple(load_matching_run(folder, name=name) for folder, name in zip(folders, run_names(folders), strict=True))
     check_comparable(runs)
     return runs
 
@@ -251,18 +240,3 @@ def _needed(report: MatchingReport) -> list[str]:
             rows = [said.query_rows[query], *(said.gallery_rows[c] for c in first_places(said, query, gallery))]
             found |= dict.fromkeys(str(said.items[row]) for row in rows)
     return list(found)
-
-
-def _pictures(items: Iterable[str], paths: Mapping[str, Path], side: int) -> tuple[dict[str, bytes], int]:
-    """JPEGs by identifier, and how many could not be made."""
-    from geoglot.api.pictures import as_jpeg
-    from geoglot.engine.prediction import read_square
-
-    found: dict[str, bytes] = {}
-    unread = 0
-    for item in items:
-        try:
-            found[item] = as_jpeg(read_square(paths[item], side))
-        except (KeyError, DataError):
-            unread += 1
-    return found, unread

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from geoglot.api.printable import in_html
-from geoglot.api.report_matching_parts import READINGS, named, none, pairs, soft, table
 from geoglot.api.report_matching_pictures import encoder_section, found_section
 from geoglot.api.report_matching_plots import classes_section, confusion_section, losses_section, repeats_section
+from geoglot.api.report_matching_run import READINGS
+from geoglot.api.report_parts import (
+    described,
+    framed_page,
+    machine_words,
+    named,
+    none,
+    pairs,
+    runs_described,
+    soft,
+    software_words,
+    table,
+)
 
 if TYPE_CHECKING:
     from geoglot.api.report_matching import MatchingReport
     from geoglot.api.report_matching_run import MatchingRun
     from geoglot.metrics.image_retrieval import ImageRetrieval
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _SECTIONS = {
     "numbers": "Numbers",
     "losses": "Losses",
@@ -43,45 +53,14 @@ def page(report: MatchingReport) -> str:
         "repeats": repeats_section(report),
         "runs": runs_section(report),
     }
-    jump = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name in _SECTIONS.items())
-    body = "\n".join(
-        f'<section class="sheet" id="{anchor}" aria-labelledby="{anchor}-head">\n'
-        f'<h2 id="{anchor}-head">{name}</h2>\n{insides[anchor]}\n</section>'
-        for anchor, name in _SECTIONS.items()
-    )
     run = report.runs[0]
-    title = in_html(f"Matching report: {run.name}")
-    here = files("geoglot.api")
-    style = "".join(here.joinpath(name).read_text(encoding="utf-8") for name in ("report.css", "report_matching.css"))
-    facts = "".join(f"<div><dt>{in_html(name)}</dt><dd>{in_html(v)}</dd></div>" for name, v in _facts(report).items())
-    missing = "".join(none(sentence) for sentence in report.missing)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>{title}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<header class="top">
-<div class="mark"><span>geoglot</span></div>
-<h1>{title}</h1>
-<dl class="facts">{facts}</dl>
-<p class="lead">{in_html(protocol(run))}</p>
-{missing}
-</header>
-<main>
-<nav class="jump" aria-label="Sections">{jump}</nav>
-{body}
-</main>
-<footer class="foot"><p>Made offline by geoglot.</p></footer>
-</body>
-</html>
-"""
+    return framed_page(
+        title=f"Matching report: {run.name}",
+        facts=_facts(report),
+        lead=protocol(run),
+        missing=report.missing,
+        sections={anchor: (name, insides[anchor]) for anchor, name in _SECTIONS.items()},
+    )
 
 
 def protocol(run: MatchingRun) -> str:
@@ -130,37 +109,28 @@ def numbers_section(report: MatchingReport) -> str:
 
 def runs_section(report: MatchingReport) -> str:
     """What each run was asked for, and the machine it ran on; of further runs what differs from the first."""
-    first = _described(report.runs[0])
-    parts = []
-    for run in report.runs:
-        rows = _described(run)
-        if run is not report.runs[0]:
-            rows = {name: value for name, value in rows.items() if value != first[name]}
-        cells = [[in_html(name), in_html(value)] for name, value in rows.items()]
-        inside = table((), cells, texts=(1,)) if cells else soft("The same in everything.")
-        parts.append(f"<h3>{named(report, run)}</h3>{inside}")
-    told = f"Of all but {report.runs[0].name} only what differs from it." if len(report.runs) > 1 else ""
-    return (soft(told) if told else "") + "".join(parts)
+    return runs_described(report, report.runs, [_described(run) for run in report.runs])
 
 
 def _described(run: MatchingRun) -> dict[str, str]:
     recipe, machine = run.recipe, run.machine
     descriptor = recipe.get("descriptor")
-    rows = {
-        "method": recipe.get("method"),
-        "settings": pairs(recipe.get("config") or {}) or "as the method has them",
-        "features": f"descriptor {descriptor}" if descriptor else "the method's own encoder",
-        "compared by": recipe.get("metric"),
-        "data": f"{run.dataset}, {recipe.get('side', 'unknown')} px",
-        "split": pairs({name: recipe.get(name) for name in ("share", "fold")}),
-        "seed": f"{recipe.get('seed')} (of the split {recipe.get('split_seed')})",
-        "stages": "; ".join(map(_stage, recipe.get("stages") or ())) or "none: nothing was trained",
-        "started from": recipe.get("initial") or "random weights",
-        "machine": _machine(machine),
-        "software": pairs({"geoglot": machine.get("geoglot"), **(machine.get("versions") or {})}),
-        "commit": machine.get("commit"),
-    }
-    return {name: str(value) if value not in (None, "") else "unknown" for name, value in rows.items()}
+    return described(
+        {
+            "method": recipe.get("method"),
+            "settings": pairs(recipe.get("config") or {}) or "as the method has them",
+            "features": f"descriptor {descriptor}" if descriptor else "the method's own encoder",
+            "compared by": recipe.get("metric"),
+            "data": f"{run.dataset}, {recipe.get('side', 'unknown')} px",
+            "split": pairs({name: recipe.get(name) for name in ("share", "fold")}),
+            "seed": f"{recipe.get('seed')} (of the split {recipe.get('split_seed')})",
+            "stages": "; ".join(map(_stage, recipe.get("stages") or ())) or "none: nothing was trained",
+            "started from": recipe.get("initial") or "random weights",
+            "machine": machine_words(machine),
+            "software": software_words(machine),
+            "commit": machine.get("commit"),
+        }
+    )
 
 
 def _facts(report: MatchingReport) -> dict[str, str]:
@@ -206,11 +176,3 @@ def _stage(stage: Mapping[str, Any]) -> str:
     kept = ("epochs", "batch", "learning_rate", "optimiser", "patience")
     data = ", ".join(stage.get("data") or ())
     return f"{stage.get('kind')} on {data} ({pairs({name.replace('_', ' '): stage.get(name) for name in kept})})"
-
-
-def _machine(machine: Mapping[str, Any]) -> str:
-    if not machine:
-        return "unknown: the run has no env.json"
-    return (
-        f"{machine.get('cpu')}, {machine.get('cores')} cores, {machine.get('memory_gib')} GiB, {machine.get('system')}"
-    )

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +12,8 @@ from geoglot.api.drawing import heat_colour
 from geoglot.api.pictures import as_jpeg
 from geoglot.api.printable import in_html
 from geoglot.api.report_map import data_uri
-from geoglot.api.report_matching_parts import READINGS, named, none, soft, table
-from geoglot.api.report_matching_run import PLACES, chosen_queries, first_places
+from geoglot.api.report_matching_run import PLACES, READINGS, chosen_queries, first_places
+from geoglot.api.report_parts import image, named, none, png, soft, table
 
 if TYPE_CHECKING:
     from geoglot.api.report_matching import MatchingReport
@@ -112,7 +109,7 @@ def _restored(report: MatchingReport) -> str:
         return soft("No run on this page has a decoder, so nothing is restored.")
     cards = []
     for at, item in enumerate(report.shown_items):
-        cells = [f"<figure>{_image(report.inputs, item, f'input: {item}')}<figcaption>input</figcaption></figure>"]
+        cells = [f"<figure>{image(report.inputs, item, f'input: {item}')}<figcaption>input</figcaption></figure>"]
         for number, found in restoring.items():
             run, error = report.compared[number], float(found.errors[at])
             picture = data_uri(as_jpeg(found.restored[at]))  # type: ignore[index]
@@ -142,7 +139,7 @@ def _maps(report: MatchingReport) -> str:
                 f"{item}: {count:,} maps of {high} x {wide}, the brightest value is {top:.3g}; {quiet:,} stay below a "
                 f"hundredth of it in this picture, {int(found.dark.sum()):,} in all (hatched)"
             )
-            picture = data_uri(_png(mosaic(latent, found.dark, top)))
+            picture = data_uri(png(mosaic(latent, found.dark, top)))
             figures.append(
                 f'<figure><img src="{picture}" alt="{in_html(f"Feature maps of {run.name}, {told}")}" loading="lazy">'
                 f"<figcaption>{named(report, run)}, {in_html(told)}</figcaption></figure>"
@@ -194,7 +191,7 @@ def _sheet(report: MatchingReport, run: MatchingRun, words: str, query: int) -> 
         star = "*" if report.gallery == "all" and said.splits[row] != "test" else ""
         score = score_text(run, float(said.scores[query, column]))
         told = f"{rank}, {'right' if right else 'wrong'}: {kind}, {found}{star}, {score}"
-        shown = _image(report.thumbnails, found, told)
+        shown = image(report.thumbnails, found, told)
         hits.append(
             f'<li class="tile {"right" if right else "wrong"}"><div class="shown">{shown}'
             f'<span class="badge" aria-hidden="true">{"✓" if right else "✗"}</span></div>'
@@ -204,7 +201,7 @@ def _sheet(report: MatchingReport, run: MatchingRun, words: str, query: int) -> 
     title = f"{words.capitalize()}: {item}, AP {100 * float(precision):.2f} %"
     return (
         f'<div class="asked"><h4>{in_html(title)}</h4><div class="row"><div class="tile query"><div class="shown">'
-        f'{_image(report.thumbnails, item, f"query: {item}")}</div><span class="said">query</span></div>'
+        f'{image(report.thumbnails, item, f"query: {item}")}</div><span class="said">query</span></div>'
         f'<ol class="ten">{"".join(hits)}</ol></div></div>'
     )
 
@@ -225,18 +222,3 @@ def _score_words(run: MatchingRun) -> str:
         "cosine": "The number is the cosine.",
     }
     return kinds.get(str(run.recipe.get("metric")), "The number is the score.")
-
-
-def _image(pictures: Mapping[str, bytes], item: str, told: str) -> str:
-    picture = pictures.get(item)
-    if picture is None:
-        return f'<span title="{in_html(told)}">{in_html(Path(item).name)}</span>'
-    return f'<img src="{data_uri(picture)}" alt="{in_html(told)}" loading="lazy">'
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    from PIL import Image
-
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "PNG", optimize=True)
-    return file.getvalue()

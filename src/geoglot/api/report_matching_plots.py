@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from geoglot.api.plots import Bars, Line, bar_plot, legend, line_plot, matrix_plot
 from geoglot.api.printable import in_html
-from geoglot.api.report_matching_parts import READINGS, figure, folded, named, none, soft, table
+from geoglot.api.report_matching_run import READINGS
+from geoglot.api.report_parts import figure, folded, named, none, soft, table
 
 if TYPE_CHECKING:
     from geoglot.api.report_matching import MatchingReport

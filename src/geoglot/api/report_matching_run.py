@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from geoglot.api.report_runs import REMEDY, points, read_record, without_folders
 from geoglot.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ Gallery = Literal["test", "all"]
 GALLERIES: tuple[Gallery, ...] = ("test", "all")
 PLACES = 10
 """Hits that are shown of a query."""
-_REMEDY = "train the run again, or give another"
+READINGS: Mapping[Gallery, str] = {"test": "Gallery: test images", "all": "Gallery: all images"}
 _VARIED = {"share", "fold", "seed", "split_seed", "initial"}
 
 
@@ -107,7 +107,7 @@ def load_matching_run(folder: str | Path, *, name: str | None = None) -> Matchin
     from geoglot.engine.matching.predictions import load_predictions
 
     folder = Path(folder)
-    recipe = _json(folder / "recipe.json", needed=True)
+    recipe = read_record(folder / "recipe.json", needed=True)
     if "metric" not in recipe or "dataset" not in recipe:
         raise DataError(folder, cause="is not a run of matching", remedy="give a folder that training of one wrote")
     predictions = load_predictions(folder)
@@ -115,9 +115,9 @@ def load_matching_run(folder: str | Path, *, name: str | None = None) -> Matchin
     return MatchingRun(
         folder=folder,
         name=name or folder.resolve().name,
-        recipe=_without_folders(recipe),
-        before=tuple(_without_folders(earlier) for _, earlier in chain[:-1]),
-        machine=_json(folder / "env.json", needed=False),
+        recipe=without_folders(recipe),
+        before=tuple(without_folders(earlier) for _, earlier in chain[:-1]),
+        machine=read_record(folder / "env.json", needed=False),
         losses=tuple(losses for place, asked in chain for losses in _losses(place, asked)),
         predictions=predictions,
         measured={gallery: found for gallery in GALLERIES if (found := measure(predictions, gallery)) is not None},
@@ -187,20 +187,6 @@ def check_comparable(runs: Sequence[MatchingRun]) -> None:
             raise UsageError(run.folder, cause=cause, remedy="compare runs of one copy of the dataset")
 
 
-def _json(path: Path, *, needed: bool) -> Mapping[str, Any]:
-    if not path.is_file():
-        if needed:
-            raise DataError(path.parent, cause=f"is not a finished run: it has no {path.name}", remedy=_REMEDY)
-        return {}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(path, cause=f"cannot be read ({type(error).__name__})", remedy=_REMEDY) from error
-    if not isinstance(values, dict):
-        raise DataError(path, cause="holds no record", remedy=_REMEDY)
-    return values
-
-
 def _chain(folder: Path, recipe: Mapping[str, Any]) -> list[tuple[Path, Mapping[str, Any]]]:
     """The run and those it started from as far as they are there, the earliest first."""
     found: list[tuple[Path, Mapping[str, Any]]] = []
@@ -213,17 +199,8 @@ def _chain(folder: Path, recipe: Mapping[str, Any]) -> list[tuple[Path, Mapping[
         before = next((place for place in places if (place / "recipe.json").is_file()), None)
         if before is None:
             break
-        folder, recipe = before, _json(before / "recipe.json", needed=True)
+        folder, recipe = before, read_record(before / "recipe.json", needed=True)
     return found
-
-
-def _without_folders(value: Any) -> Any:
-    """Paths of the machine as their last names, in settings too."""
-    if isinstance(value, str):
-        return Path(value).name if "/" in value else value
-    if isinstance(value, dict):
-        return {name: _without_folders(one) for name, one in value.items()}
-    return [_without_folders(one) for one in value] if isinstance(value, list) else value
 
 
 def _losses(folder: Path, recipe: Mapping[str, Any]) -> list[Losses]:
@@ -236,23 +213,18 @@ def _losses(folder: Path, recipe: Mapping[str, Any]) -> list[Losses]:
             record = json.loads(line)
             losses = record.get("loss_total"), record.get("validation_loss")
             stages.setdefault(int(record["stage"]), []).append((int(record["epoch"]), *losses))
-        points = {number: (_points(lines, 1), _points(lines, 2)) for number, lines in stages.items()}
+        found = {
+            number: tuple(points((line[0], line[at]) for line in lines) for at in (1, 2))
+            for number, lines in stages.items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         cause = f"cannot be read ({type(error).__name__}: {error})"
-        raise DataError(path, cause=cause, remedy=_REMEDY) from error
+        raise DataError(path, cause=cause, remedy=REMEDY) from error
     return [
         Losses(stage=_stage_name(recipe, number), train=train, validation=validation)
-        for number, (train, validation) in sorted(points.items())
+        for number, (train, validation) in sorted(found.items())
         if train or validation
     ]
-
-
-def _points(lines: Sequence[tuple[int, Any, Any]], column: int) -> tuple[tuple[int, float], ...]:
-    """Epochs and losses in the order of the epochs; an epoch that was trained twice counts as it was at last."""
-    found = {line[0]: float(line[column]) for line in lines if line[column] is not None}
-    if not all(map(math.isfinite, found.values())):
-        raise ValueError("a loss that is no number")
-    return tuple(sorted(found.items()))
 
 
 def _stage_name(recipe: Mapping[str, Any], number: int) -> str:

@@ -382,6 +382,10 @@ class Catalogue:
         query = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
         self.connection.execute(query, (key, value))
 
+    def delete_meta(self, key: str) -> None:
+        """Remove one line of the archive's identity."""
+        self.connection.execute("DELETE FROM meta WHERE key = ?", (key,))
+
     def checkpoint(self) -> bool:
         """Bring the write-ahead log home; true when the catalogue file alone now holds everything."""
         with self.reported():

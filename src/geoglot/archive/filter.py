@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,6 +29,8 @@ _MOST_VERTICES = 10_000
 class Columns(Protocol):
     """What a filter looks at: columns of N rows, see :class:`geoglot.archive.rows.Rows`."""
 
+    @property
+    def ids(self) -> NDArray[np.uint8]: ...  # noqa: D102
     @property
     def bounds(self) -> NDArray[np.float64]: ...  # noqa: D102
     @property
@@ -59,6 +61,7 @@ class Filter:
         after: Earliest acquisition time, included; rows without a time do not pass.
         before: Latest acquisition time, excluded.
         sources: Globs (``*``, ``?``, ``[...]``) or prefixes of paths; a row must match one of them.
+        ids: (M, 16) uint8, rows by identifier: those whose captions say something.
     """
 
     boxes: tuple[Bounds, ...] = ()
@@ -66,6 +69,7 @@ class Filter:
     after: datetime | None = None
     before: datetime | None = None
     sources: tuple[str, ...] = ()
+    ids: NDArray[np.uint8] | None = field(default=None, compare=False)
 
     @classmethod
     def from_options(
@@ -108,7 +112,8 @@ class Filter:
     @property
     def empty(self) -> bool:
         """Whether there is no condition at all."""
-        return not (self.boxes or self.sources) and self.polygon is None and self.after is None and self.before is None
+        anywhere = not self.boxes and self.polygon is None
+        return anywhere and not self.sources and self.after is None and self.before is None and self.ids is None
 
     def mask(self, columns: Columns, sources: SourceNames) -> NDArray[np.bool_]:
         """Which rows pass.
@@ -129,6 +134,8 @@ class Filter:
             mask &= _meets_any(columns.bounds, self.boxes)
         if self.sources:
             mask &= sources.matching(path_test(self.sources))[columns.source]
+        if self.ids is not None:
+            mask &= ids_among(columns.ids, self.ids)
         if self.polygon is not None:
             mask &= self._meets_polygon(columns, mask)
         return mask
@@ -151,6 +158,28 @@ class Filter:
             shapes = shapely.from_wkb([data[b:e] if e > b else None for b, e in zip(begins, ends, strict=True)])
             result[piece] = shapely.intersects(self.polygon, shapes)
         return result
+
+
+def ids_among(ids: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which identifiers are among others; identifiers are digests, so that both halves tell as much as the whole.
+
+    Args:
+        ids: (N, 16).
+        wanted: (M, 16).
+
+    Returns:
+        (N,) bool.
+
+    Example:
+        >>> ids = np.arange(48, dtype=np.uint8).reshape(3, 16)
+        >>> ids_among(ids, ids[[2, 0]])
+        array([ True, False,  True])
+    """
+    own, others = (np.ascontiguousarray(some).view("<u8").reshape(-1, 2) for some in (ids, wanted))
+    found: NDArray[np.bool_] = np.isin(own[:, 0], others[:, 0])
+    chosen = np.flatnonzero(found)
+    found[chosen] = np.isin(own[chosen, 1], others[:, 1])
+    return found
 
 
 def _meets_any(bounds: NDArray[np.float64], boxes: Sequence[Bounds]) -> NDArray[np.bool_]:

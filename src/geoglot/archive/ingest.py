@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from geoglot.archive.batches import Batches, Work
+from geoglot.archive.captions import prune
 from geoglot.archive.errors_log import append_error
 from geoglot.archive.executor import Executor, LocalExecutor
 from geoglot.archive.reading import DecoderFactory, Known, reader
@@ -176,6 +177,7 @@ def ingest(
                     )
             done += 1
         work.flush()
+        prune(store)
     finally:
         stream.close()  # type: ignore[attr-defined]  # a generator: stop its threads now, not when it is collected
         report.rows_added = work.committed

@@ -64,6 +64,16 @@ class Layout:
         return self.root / "shards"
 
     @property
+    def captions(self) -> Path:
+        """Folder of the captions, as Parquet files beside the shards."""
+        return self.root / "captions"
+
+    @property
+    def words(self) -> Path:
+        """Folder of the word index of the captions, derived."""
+        return self.index / "words"
+
+    @property
     def index(self) -> Path:
         """Folder of all that is derived."""
         return self.root / "index"
@@ -76,6 +86,14 @@ class Layout:
     def shard(self, name: str) -> Path:
         """Path of a shard."""
         return self.shards / f"{name}.parquet"
+
+    def caption_part(self, name: str) -> Path:
+        """Path of a file of captions."""
+        return self.captions / f"{name}.parquet"
+
+    def word_part(self, name: str) -> Path:
+        """Path of the word index of a file of captions."""
+        return self.words / f"{name}.sqlite"
 
     def segment(self, name: str) -> Path:
         """Folder of an index segment."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from geoglot.archive.captions import prune
 from geoglot.archive.entries import Extent, Shard
 from geoglot.archive.filesystem import reporting
 from geoglot.archive.filter import path_test
@@ -26,7 +27,7 @@ def remove(store: ArchiveStore, patterns: Sequence[str]) -> list[str]:
     Rows are deleted when no other path has the same bytes.
 
     Returns:
-        The paths that were forgotten.
+        The paths that were forgotten. Captions go with their tiles.
 
     Raises:
         ArchiveError: The disk is full or fails; then nothing has changed.
@@ -36,6 +37,7 @@ def remove(store: ArchiveStore, patterns: Sequence[str]) -> list[str]:
     if paths:
         store.commit(None, (), forgotten=paths)
         compact(store)
+        prune(store)
     return paths
 
 

@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.archive import index
+from geoglot.archive.captions import parts_of
 from geoglot.archive.catalogue import Catalogue, read_catalogue
 from geoglot.archive.codes import Coding
 from geoglot.archive.entries import Commit, Extent, Shard, Snapshot, Source
@@ -28,6 +29,9 @@ from geoglot.archive.search import CANDIDATES, RawHit, Searcher
 from geoglot.archive.segment import build
 from geoglot.archive.shards import read_shard, write_shard
 from geoglot.core.errors import ArchiveError, UsageError
+
+if TYPE_CHECKING:
+    from geoglot.archive.words import WordIndex
 
 T = TypeVar("T")
 
@@ -44,7 +48,8 @@ class ArchiveInfo:
         deleted_rows: Rows that are marked as deleted and not yet compacted away.
         sources: Number of sources by state.
         shards: Number of shards.
-        bytes: Size on disk of shards, index and catalogue.
+        bytes: Size on disk of shards, index, catalogue and captions.
+        captions: Captions by language, those of tiles of which nothing is said among them.
     """
 
     path: str
@@ -55,6 +60,7 @@ class ArchiveInfo:
     sources: dict[str, int]
     shards: int
     bytes: dict[str, int]
+    captions: dict[str, int]
 
     def as_record(self) -> dict[str, Any]:
         """As JSON-ready values."""
@@ -134,6 +140,7 @@ class ArchiveStore:
         self._catalogue = catalogue
         self._lock = lock
         self._searcher: Searcher | None = None
+        self._words: WordIndex | None = None
         self._dirty = False
         self._known_ids: dict[str, set[bytes]] = {}
 
@@ -456,8 +463,24 @@ class ArchiveStore:
         if self._searcher is not None and self.snapshot().commit != self._searcher.snapshot.commit:
             self.drop_searcher()
 
+    @property
+    def words(self) -> WordIndex | None:
+        """The words of the captions of the commit that :attr:`searcher` shows; ``None`` where there are no captions.
+
+        Raises:
+            ArchiveError: Captions are damaged.
+        """
+        from geoglot.archive.words import WordIndex
+
+        if self._words is None and (parts := parts_of(self.searcher.snapshot.meta)):
+            self._words = WordIndex(self.layout, parts)
+        return self._words
+
     def drop_searcher(self) -> None:
         """Forget the loaded index."""
+        if self._words is not None:
+            self._words.close()
+        self._words = None
         if self._searcher is not None:
             self._searcher.close()
         self._searcher = None
@@ -470,6 +493,8 @@ class ArchiveStore:
         )
         index_bytes = sum(path.stat().st_size for path in self.layout.index.rglob("*") if path.is_file())
         files = self.layout.root.glob("catalog*")
+        parts = parts_of(snapshot.meta)
+        languages = sorted({language for part in parts for language in part.languages})
         return ArchiveInfo(
             path=str(self.layout.root),
             identity=self.identity,
@@ -482,7 +507,9 @@ class ArchiveStore:
                 "shards": sum(shard.bytes for shard in snapshot.shards.values()),
                 "index": index_bytes,
                 "catalogue": sum(path.stat().st_size for path in files),
+                "captions": sum(part.bytes for part in parts),
             },
+            captions={one: sum(part.languages.get(one, 0) for part in parts) for one in languages},
         )
 
     def verify(self) -> Any:

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geoglot.archive import index
+from geoglot.archive import index, words
+from geoglot.archive.captions import drop_parts, parts_of
+from geoglot.archive.captions import sweep as sweep_captions
 from geoglot.archive.catalogue import Catalogue, read_catalogue
 from geoglot.archive.codes import Coding
 from geoglot.archive.entries import Shard
@@ -33,6 +35,7 @@ class Damage:
         redo: What the next ``index`` will do about it.
         sources: Files that have to be read again.
         shard: Number of the shard, if it is one.
+        captions: Name of the caption part, if it is one.
     """
 
     file: str
@@ -40,6 +43,7 @@ class Damage:
     redo: str
     sources: tuple[str, ...] = ()
     shard: int | None = None
+    captions: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +88,7 @@ def verify(path: Path) -> VerifyReport:
     for shard in shards:
         damages += _shard(layout, shard, catalogue)
     damages += _index(layout, catalogue, notes)
+    damages += _captions(layout, catalogue, notes)
     if lines := damaged_lines(layout.errors):
         cause = f"has damaged lines: {', '.join(map(str, lines[:5]))}"
         damages.append(Damage(file=str(layout.errors), cause=cause, redo="the lines are dropped"))
@@ -156,6 +161,31 @@ def _index(layout: Layout, catalogue: Path | None, notes: list[str]) -> Iterator
             notes.append("the index is behind the catalogue; the next index brings it up to date")
 
 
+def _captions(layout: Layout, catalogue: Path | None, notes: list[str]) -> Iterator[Damage]:
+    """Caption parts and the word index; without a catalogue to be believed nothing can be said of them."""
+    if catalogue is None:
+        return
+    try:
+        parts = parts_of(Catalogue.read_snapshot(catalogue).meta)
+    except ArchiveError as error:
+        yield Damage(file=str(catalogue), cause=f"{error.subject} {error.cause}", redo="captions are written again")
+        return
+    for part in parts:
+        path = layout.caption_part(part.name)
+        if path.is_file() and path.stat().st_size == part.bytes and checksum(path).sha256 == part.sha256:
+            continue
+        cause = "does not fit its checksum" if path.exists() else "is missing"
+        redo = f"{part.rows:,} captions are written again by 'geoglot caption --archive'"
+        yield Damage(file=str(path), cause=cause, redo=redo, captions=part.name)
+    for path, cause in words.damages(layout, parts):
+        yield Damage(file=str(path), cause=cause, redo="it is made again from the captions")
+    if words.is_behind(layout, parts):
+        notes.append("the word index is behind the captions; the next index brings it up to date")
+    known = {layout.caption_part(part.name).name for part in parts}
+    orphans = [file.name for file in sorted(layout.captions.glob("*")) if file.name not in known]
+    notes += [f"captions/{name} belongs to no commit; the next index removes it" for name in orphans]
+
+
 def _coding(layout: Layout) -> Coding:
     """How the index should hold vectors; as usual where the identity card cannot be read."""
     try:
@@ -167,7 +197,8 @@ def _coding(layout: Layout) -> Coding:
 def repair(store: ArchiveStore) -> tuple[VerifyReport, list[str]]:
     """Make an archive right as far as it can be without the sources; the catalogue was healed when it was opened.
 
-    Damaged shards are dropped and their sources marked as ``damaged``; derived files are made again.
+    Damaged shards are dropped and their sources marked as ``damaged``; damaged captions are dropped; derived files are
+    made again.
 
     Returns:
         What was found, and the paths that have to be read again.
@@ -191,6 +222,9 @@ def repair(store: ArchiveStore) -> tuple[VerifyReport, list[str]]:
         index.write_manifest(store.layout, [], store.filesystem)
     store.update_index()
     sweep_shards(store)
+    drop_parts(store, [damage.captions for damage in report.damages if damage.captions is not None])
+    words.update(store.layout, parts_of(store.snapshot().meta), store.filesystem)
+    sweep_captions(store)
     store.drop_searcher()
     again = [source.path for source in store.catalogue.sources("WHERE state = 'damaged' ORDER BY path")]
     return report, again

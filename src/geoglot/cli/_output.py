@@ -220,7 +220,8 @@ def _write_hits(answer: Answer, chosen: Format, file: TextIO) -> None:
             print(as_json(hit_record(hit, answer)), file=file)
         return
     table = new_table(printable(answer.query.label))
-    for name in ("#", "score", "how sure", "where", "place", "time", "file"):
+    captioned = any(hit.caption is not None for hit in answer)
+    for name in ("#", "score", "how sure", "where", "place", "time", "file", *["caption"] * captioned):
         table.add_column(name, justify="right" if name in ("#", "score") else "left", overflow="fold")
     for hit in answer:
         window = hit.tile.window
@@ -232,7 +233,8 @@ def _write_hits(answer: Answer, chosen: Format, file: TextIO) -> None:
             f"column {window.column}, row {window.row}{merged}{', same place' if hit.same_place else ''}",
             place_of(hit),
             f"{hit.tile.time:%Y-%m-%d}" if hit.tile.time else "",
-            plain_text(_short_path(hit.source)),
+            plain_text(short_path(hit.source)),
+            *[plain_text(hit.caption or "")] * captioned,
         )
     shown = console(file)
     if answer.hits:
@@ -247,7 +249,7 @@ def plain_text(words: str, style: str = "") -> Text:
     return Text(printable(words), style=style)
 
 
-def _short_path(path: str) -> str:
+def short_path(path: str) -> str:
     """The path as seen from here, where that is shorter."""
     try:
         seen = os.path.relpath(path)

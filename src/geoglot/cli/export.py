@@ -14,6 +14,7 @@ EXAMPLES = """
   geoglot export runs/duch-64 --features runs/compact
   geoglot export runs/scan --out bundles/scan     # then: geoglot search ... --rerank bundles/scan
   geoglot export runs/dyad --out bundles/dyad     # then: geoglot match A B --model bundles/dyad
+  geoglot export runs/jtts --out bundles/jtts     # then: geoglot caption FILE --model bundles/jtts
 """
 
 
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-mirror", action="store_true", help="do not average a picture with its mirror image: half the work"
     )
+    parser.add_argument("--any-size", action="store_true", help="of a captioner: allow more than 25 MB")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -41,12 +43,29 @@ def run(options: argparse.Namespace) -> int:
 
     with needs_torch():
         from geoglot.engine.bundling import export_run
+        from geoglot.engine.captioning.export import export_captioner, is_captioning_run
         from geoglot.engine.matching.export import export_matcher, is_matching_run
     out = options.out or options.run / "bundle"
-    if is_matching_run(options.run):
+    kind = "captioner" if is_captioning_run(options.run) else "matcher" if is_matching_run(options.run) else ""
+    if kind:
         unused = {"--side": options.side, "--features": options.features, "--no-mirror": options.no_mirror}
         given = [name for name, value in unused.items() if value]
-        require(not given, "".join(given[:1]), cause="is not for a matcher", remedy="leave it out")
+        require(not given, "".join(given[:1]), cause=f"is not for a {kind}", remedy="leave it out")
+    require(
+        kind == "captioner" or not options.any_size, "--any-size", cause="is for a captioner", remedy="leave it out"
+    )
+    if kind == "captioner":
+        made = export_captioner(
+            options.run,
+            out=out,
+            data_root=options.data_root,
+            quantised=not options.float,
+            any_size=options.any_size,
+            name=options.name,
+        )
+        print(made)
+        return DONE
+    if kind == "matcher":
         print(
             export_matcher(
                 options.run, out=out, data_root=options.data_root, quantised=not options.float, name=options.name

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geoglot.api.printable import printable
-from geoglot.cli._command import DONE, FAILED, PARTLY, warn
+from geoglot.cli._command import DONE, FAILED, PARTLY, require, warn
 from geoglot.core.errors import UsageError
 
 if TYPE_CHECKING:
     from geoglot.api.archive import Archive
+    from geoglot.api.captioner import Captioner
+    from geoglot.archive.captioning import CaptioningReport
     from geoglot.archive.ingest import IngestReport
 
 GROUP = "Your archive"
@@ -24,6 +26,7 @@ EXAMPLES = """
   geoglot index flights/ --archive town.archive --time-from '_(\\d{8})_'
   geoglot index imagery/ --archive hashed.archive --model runs/duch/bundle
   geoglot index imagery/ --archive large.archive --codes binary:128
+  geoglot index imagery/ --archive town.archive --caption --language all
 """
 
 
@@ -69,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KIND",
         help="of a new archive: float16 (default, exact) or binary[:BITS], BITS / 8 bytes per tile to be searched",
     )
+    add_caption_options(parser.add_argument_group("captions"), "--captioner")
     parser.add_argument("--quiet", "-q", action="store_true", help="no progress")
     add_output_options(parser, RECORD_FORMATS)
 
@@ -81,6 +85,14 @@ def run(options: argparse.Namespace) -> int:
     from geoglot.cli._output import choose_format, show_facts, size_text
     from geoglot.cli._progress import progress_display
 
+    given = [name for name in ("language", "captioner") if getattr(options, name) is not None]
+    require(
+        options.caption or not given,
+        f"--{''.join(given[:1])}",
+        cause="is for captions, which are not asked for",
+        remedy="add --caption, or leave it out",
+    )
+    captioner = loaded_captioner(options) if options.caption else None
     paths = existing_paths(options.paths)  # a slip of the pen must not leave an empty archive behind
     with open_or_create(options.archive, options.model, options.codes) as archive:
         with progress_display("indexing", quiet=options.quiet) as report:
@@ -94,11 +106,56 @@ def run(options: argparse.Namespace) -> int:
                 jobs=options.jobs,
                 progress=lambda state: report(state.files_done, state.files_total, f"files, {state.rows:,} tiles"),
             )
+        told = None if captioner is None else caption_tiles(archive, captioner, options)
         record = summary(done, archive.info())
+    if told is not None:
+        record |= {"new_captions": told.captions, "without_caption": told.without, "not_captioned": len(told.failed)}
     if choose_format(options.format, None, terminal=sys.stdout.isatty()) == "table":
         record["archive_bytes"] = size_text(record["archive_bytes"])
     show_facts(record, asked=options.format)
-    return tell_failures(done, options.archive)
+    code = tell_failures(done, options.archive)
+    return PARTLY if told is not None and told.failed and code == DONE else code
+
+
+def add_caption_options(group: argparse._ArgumentGroup, name: str) -> None:
+    """Options of ``index --caption``."""
+    from geoglot.text.language import LANGUAGES
+
+    group.add_argument("--caption", action="store_true", help="also write captions of tiles that have none")
+    group.add_argument(
+        "--language",
+        choices=(*LANGUAGES, "all"),
+        metavar="CODE",
+        help="language of the captions: en, ar, fr, it or all (default: en)",
+    )
+    group.add_argument(name, metavar="NAME", help="captioner, by name or folder (default: captioner)")
+
+
+def loaded_captioner(options: argparse.Namespace) -> Captioner:
+    """The captioner, before anything is done: a slip of the pen is told at once."""
+    from geoglot.api.captioner import Captioner
+
+    captioner = Captioner(options.captioner or "captioner")
+    captioner.asked(options.language)
+    return captioner
+
+
+def caption_tiles(archive: Archive, captioner: Captioner, options: argparse.Namespace) -> CaptioningReport:
+    """Write the captions that an archive lacks, with progress, and tell what could not be read."""
+    from geoglot.cli._progress import progress_display
+
+    with progress_display("captioning", quiet=options.quiet) as report:
+        told = archive.caption(
+            captioner.bundle,
+            language=options.language,
+            bands=options.bands,
+            source=getattr(options, "source", None),
+            progress=lambda state: report(state.tiles_done, state.tiles_total, "tiles"),
+        )
+    if told.failed:
+        more = f" {len(told.failed) - 1:,} more files failed." if len(told.failed) > 1 else ""
+        warn(f"error: {printable(str(told.failed[0]))}{more}")
+    return told
 
 
 def summary(done: IngestReport, info: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from geoglot.api.report_captioning import CaptioningReport
+    from geoglot.api.report_matching import MatchingReport
 
 GROUP = "Models and methods"
-SUMMARY = "Write one HTML page about a run: losses, pictures, sheets of hits, numbers."
+SUMMARY = "Write one HTML page about a run: losses, pictures, what it says, numbers."
 EXAMPLES = """
   geoglot report matching runs/dyad
   geoglot report matching runs/dyad --against runs/residual --out dyad.html
   geoglot report matching runs/fold0 --against runs/fold1 runs/fold2 runs/fold3 runs/fold4
   geoglot report matching runs/dyad --gallery all --classes 5
+  geoglot report captioning runs/jtts
+  geoglot report captioning runs/jtts --against runs/soft --examples 8 --out jtts.html
 """
 
 
@@ -38,9 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["test", "all"],
         default="test",
         metavar="NAME",
-        help="what sheets, bars and confusion search: test, or all with training images (default: test)",
+        help="matching: what sheets, bars and confusion search: test, or all with training images (default: test)",
     )
-    parser.add_argument("--classes", type=int, metavar="N", help="sheets of so many classes (default: all)")
+    parser.add_argument("--classes", type=int, metavar="N", help="matching: sheets of so many classes (default: all)")
+    parser.add_argument(
+        "--examples",
+        type=int,
+        default=4,
+        metavar="N",
+        help="captioning: images with the best, the median and the worst captions (default: 4)",
+    )
     parser.add_argument(
         "--data-root", type=Path, metavar="DIR", help="folder with one folder per dataset (default: $GEOGLOT_DATA)"
     )
@@ -55,7 +69,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _matching(options: argparse.Namespace) -> int:
     from geoglot.api.report_matching import matching_report
-    from geoglot.cli._command import DONE, warn
     from geoglot.cli._output import show_records
     from geoglot.cli._progress import progress_display
 
@@ -68,13 +81,37 @@ def _matching(options: argparse.Namespace) -> int:
             root=options.data_root,
             progress=lambda done, total: shown(done, total, "pictures"),
         )
-    for sentence in report.missing:
-        warn(sentence)
     title = f"image matching on {report.runs[0].dataset}; mAP and P@10 in percent"
     columns = ["run", "gallery", "mAP", "ANMRR", "P@10"]
     show_records(report.as_records(), asked=options.format, title=title, columns=columns)
+    return _written(report, options)
+
+
+def _captioning(options: argparse.Namespace) -> int:
+    from geoglot.api.report_captioning import captioning_report
+    from geoglot.cli._output import show_records
+    from geoglot.cli._progress import progress_display
+
+    with progress_display("looking", quiet=options.quiet) as shown:
+        report = captioning_report(
+            options.run,
+            against=options.against,
+            examples=options.examples,
+            root=options.data_root,
+            progress=lambda done, total: shown(done, total, "pictures"),
+        )
+    columns = ["run", "dataset", "language", "bleu_1", "bleu_4", "rouge_l", "cider", "meteor", "sm"]
+    show_records(report.as_records(), asked=options.format, title="captioning, test images", columns=columns)
+    return _written(report, options)
+
+
+def _written(report: MatchingReport | CaptioningReport, options: argparse.Namespace) -> int:
+    from geoglot.cli._command import DONE, warn
+
+    for sentence in report.missing:
+        warn(sentence)
     warn(f"wrote {report.save(options.out or options.run / 'report.html')}.")
     return DONE
 
 
-REPORTS: Mapping[str, Callable[[argparse.Namespace], int]] = {"matching": _matching}
+REPORTS: Mapping[str, Callable[[argparse.Namespace], int]] = {"captioning": _captioning, "matching": _matching}

@@ -21,6 +21,8 @@ EXAMPLES = """
   geoglot search "a stadium by a river" --archive town.archive --rerank reciprocal
   geoglot search "two white planes" --archive town.archive --rerank bundles/scan --candidates 50
   geoglot search --like court.png --archive town.archive --rerank dyad
+  geoglot search --words "tennis court" --archive town.archive       # where captions say so
+  geoglot search --like court.png --words "ملعب تنس" --archive town.archive
 """
 
 
@@ -52,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=LANGUAGES,
         metavar="CODE",
         help="language of the words, where the guess would be wrong: en, ar, fr, it",
+    )
+    terms.add_argument(
+        "--words",
+        metavar="WORDS",
+        help="only tiles whose caption says these words, in any language of the captions; "
+        "quotes keep words together, -word excludes; by themselves they are looked for, too",
     )
     filters = parser.add_argument_group("filters (applied during the search)")
     filters.add_argument(
@@ -118,6 +126,7 @@ def run(options: argparse.Namespace) -> int:
             language=options.language,
             rerank=options.rerank,
             candidates=options.candidates,
+            words=options.words,
         )
     for note in answer.notes:
         warn(f"note: {note}.")

@@ -93,6 +93,8 @@ class Hit:
         tile: Where in the file, and where on Earth.
         merged: How many overlapping tiles of the same place this hit stands for, itself included.
         same_place: Whether it shows the very place of the example picture; ``None`` where that was not looked at.
+        caption: What the archive has it say, where it holds captions: in the language of the query if there is one.
+        caption_language: Code of the caption's language.
     """
 
     rank: int
@@ -103,11 +105,15 @@ class Hit:
     tile: Tile
     merged: int = 1
     same_place: bool | None = None
+    caption: str | None = None
+    caption_language: str | None = None
 
     def as_record(self) -> dict[str, Any]:
         """The hit as JSON-ready values, in the order of the command line's output."""
         tile = self.tile
-        looked_at = {} if self.same_place is None else {"same_place": self.same_place}
+        more: dict[str, Any] = {} if self.same_place is None else {"same_place": self.same_place}
+        if self.caption is not None:
+            more |= {"caption": self.caption, "caption_language": self.caption_language}
         return {
             "rank": self.rank,
             "score": round(self.score, 6),
@@ -119,6 +125,6 @@ class Hit:
             "time": tile.time.isoformat() if tile.time else None,
             "gsd_m": tile.gsd_m,
             "merged": self.merged,
-            **looked_at,
+            **more,
             "id": self.id,
         }

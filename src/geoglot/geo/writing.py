@@ -11,10 +11,13 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from geoglot.core.errors import GeoglotError, UsageError
 from geoglot.core.records import Bounds, Hit
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Format = Literal["geojson", "gpkg", "geoparquet"]
 
@@ -47,11 +50,32 @@ def write_hits(hits: Sequence[Hit], path: Path, *, format: Format) -> None:
     if format not in writers:
         raise UsageError(format, cause="is no format for hits", remedy=f"choose one of {', '.join(writers)}")
     path = Path(path)
+    _write_whole(path, lambda temporary: writers[format](hits, temporary), suffix=".gpkg" if format == "gpkg" else "")
+
+
+def write_geoparquet(
+    table: pa.Table, footprints: Sequence[bytes | None], boxes: Sequence[Bounds | None], path: Path
+) -> None:
+    """Write rows with their places as GeoParquet 1.1, replacing the file.
+
+    Args:
+        table: N rows without geometry.
+        footprints: N polygons as well-known binary; ``None`` where unlocated.
+        boxes: N bounding boxes.
+        path: Destination.
+
+    Raises:
+        GeoglotError: The file cannot be written.
+    """
+    _write_whole(path, lambda temporary: _write_located(table, footprints, boxes, temporary))
+
+
+def _write_whole(path: Path, write: Callable[[Path], None], *, suffix: str = "") -> None:
     try:
         # A folder of its own: GeoPackages have companions (journals) while they are written.
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-            temporary = Path(folder) / f"hits{'.gpkg' if format == 'gpkg' else path.suffix}"
-            writers[format](hits, temporary)
+            temporary = Path(folder) / f"hits{suffix or path.suffix}"
+            write(temporary)
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)
@@ -95,12 +119,18 @@ def _write_geojson(hits: Sequence[Hit], path: Path) -> None:
 
 
 def _columns(hits: Sequence[Hit]) -> dict[str, list[Any]]:
-    """Attributes as columns, one value for each hit."""
+    """Attributes as columns, one value for each hit; captions where there are any."""
+    told: dict[str, list[Any]] = {}
+    if any(hit.caption is not None for hit in hits):
+        told = {
+            "caption": [hit.caption for hit in hits],
+            "caption_language": [hit.caption_language for hit in hits],
+        }
     return {
         "rank": [hit.rank for hit in hits],
         "score": [float(hit.score) for hit in hits],
         "band": [hit.band.value for hit in hits],
-        "source": [_sound(hit.source) for hit in hits],
+        "source": [sound_text(hit.source) for hit in hits],
         "window_column": [hit.tile.window.column for hit in hits],
         "window_row": [hit.tile.window.row for hit in hits],
         "window_width": [hit.tile.window.width for hit in hits],
@@ -110,10 +140,11 @@ def _columns(hits: Sequence[Hit]) -> dict[str, list[Any]]:
         "gsd_m": [hit.tile.gsd_m for hit in hits],
         "merged": [hit.merged for hit in hits],
         "id": [hit.id for hit in hits],
+        **told,
     }
 
 
-def _sound(text: str) -> str:
+def sound_text(text: str) -> str:
     """Text that UTF-8 can hold: bytes of a file name that are no text become replacement marks."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
@@ -138,7 +169,7 @@ def _write_geopackage(hits: Sequence[Hit], path: Path) -> None:
     # A GeoPackage date has milliseconds and no zone: UTC, and said to be so by its type.
     times = [np.datetime64(t.replace(tzinfo=None), "ms") if t else np.datetime64("NaT", "ms") for t in columns["time"]]
     columns["gsd_m"] = [float("nan") if value is None else value for value in columns["gsd_m"]]
-    text = {"band", "source", "id"}
+    text = {"band", "source", "id", "caption", "caption_language"}
     data = [
         np.array(times, "datetime64[ms]")
         if name == "time"
@@ -166,18 +197,22 @@ def _write_geopackage(hits: Sequence[Hit], path: Path) -> None:
 
 
 def _write_geoparquet(hits: Sequence[Hit], path: Path) -> None:
+    _write_located(_table(hits), [hit.tile.footprint for hit in hits], [hit.tile.bounds for hit in hits], path)
+
+
+def _write_located(
+    table: pa.Table, footprints: Sequence[bytes | None], found: Sequence[Bounds | None], path: Path
+) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
     import pyproj
 
     edges = pa.struct([(name, pa.float64()) for name in ("xmin", "ymin", "xmax", "ymax")])
     boxes = [
-        None if hit.tile.bounds is None else dict(zip(("xmin", "ymin", "xmax", "ymax"), hit.tile.bounds, strict=True))
-        for hit in hits
+        None if bounds is None else dict(zip(("xmin", "ymin", "xmax", "ymax"), bounds, strict=True)) for bounds in found
     ]
-    table = _table(hits)
     table = table.append_column("bbox", pa.array(boxes, type=edges))
-    table = table.append_column("geometry", pa.array([hit.tile.footprint for hit in hits], type=pa.binary()))
+    table = table.append_column("geometry", pa.array(list(footprints), type=pa.binary()))
     covering = {"bbox": {edge: ["bbox", edge] for edge in ("xmin", "ymin", "xmax", "ymax")}}
     geometry: dict[str, Any] = {
         "encoding": "WKB",
@@ -186,7 +221,7 @@ def _write_geoparquet(hits: Sequence[Hit], path: Path) -> None:
         "orientation": "counterclockwise",
         "covering": covering,
     }
-    located = [hit.tile.bounds for hit in hits if hit.tile.bounds is not None]
+    located = [bounds for bounds in found if bounds is not None]
     if located:
         geometry["bbox"] = list(_around(located))
     geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": geometry}}

@@ -2,7 +2,8 @@
 
 A bundle is of a kind. ``two-tower``: both networks give unit vectors (format 1). ``hasher``: they give one number per
 bit, whose sign is the bit (format 2). ``scorer``: see :mod:`geoglot.models.scorer` (format 2). ``matcher``: see
-:mod:`geoglot.models.matcher` (format 2). ``place``: see :mod:`geoglot.models.place` (format 2).
+:mod:`geoglot.models.matcher` (format 2). ``place``: see :mod:`geoglot.models.place` (format 2). ``captioner``: see
+:mod:`geoglot.models.captioner` (format 2).
 
 ``bundle.json`` names every file with its SHA-256; nothing is opened before its checksum was verified, networks are
 loaded from bytes (so external data files cannot be pulled in), and no format that can carry code is accepted.
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 2
 """The newest format that is read; every kind says in :data:`FORMAT_OF_KIND` which one it is written in."""
-FORMAT_OF_KIND: Final = {"two-tower": 1, "hasher": 2, "scorer": 2, "matcher": 2, "place": 2}
+FORMAT_OF_KIND: Final = {"two-tower": 1, "hasher": 2, "scorer": 2, "matcher": 2, "place": 2, "captioner": 2}
 SHIPPED: Final = Path(__file__).with_name("bundles")
 IMAGE, TEXT, TOKENIZER, NEUTRAL = "image.onnx", "text.onnx", "tokenizer.json", "neutral.npy"
 SIMILARITY: Final = "similarity.onnx"
+START, STEP, VOCABULARY = "start.onnx", "step.onnx", "vocabulary.json"
 WORDS: Final = "words.txt"
 """Words of the training captions; bundles may do without."""
 FILES_OF_KIND: Final = {
@@ -43,6 +45,7 @@ FILES_OF_KIND: Final = {
     "scorer": (IMAGE, TEXT, SIMILARITY, TOKENIZER),
     "matcher": (IMAGE, SIMILARITY),
     "place": (IMAGE,),
+    "captioner": (IMAGE, START, STEP, VOCABULARY),
 }
 _FIELDS_OF_KIND: Final = {
     "two-tower": ("dimension", "languages", "max_length"),
@@ -50,6 +53,7 @@ _FIELDS_OF_KIND: Final = {
     "scorer": ("languages", "max_length"),
     "matcher": ("calibration",),
     "place": ("dimension", "thresholds"),
+    "captioner": ("languages", "max_length"),
 }
 BATCH: Final = 32
 _TOKENIZERS: Final = {
@@ -89,7 +93,7 @@ class BundleFolder:
 
     @property
     def kind(self) -> str:
-        """``two-tower``, ``hasher``, ``scorer``, ``matcher`` or ``place``."""
+        """``two-tower``, ``hasher``, ``scorer``, ``matcher``, ``place`` or ``captioner``."""
         return kind_of(self.manifest)
 
     @property

@@ -6,7 +6,6 @@ left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from torch import Tensor, nn
@@ -75,7 +74,7 @@ class AlexNetStages(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """(B, 3, H, W), normalised -> four maps."""
-        first, second = _after_pools(list(self.features)[:6], images)
+        first, second = _after_pools(nn.Sequential(*list(self.features)[:6]), images)
         last = self.features[6:-1](second)
         return first, second, last, self.features[-1](last)
 
@@ -106,7 +105,7 @@ class GoogLeNetStages(GoogLeNet):
         return (*stages, features)
 
 
-def _after_pools(layers: Iterable[nn.Module], images: Tensor) -> tuple[Tensor, ...]:
+def _after_pools(layers: nn.Sequential, images: Tensor) -> tuple[Tensor, ...]:
     """What each pool of a network gives."""
     found = []
     for layer in layers:
