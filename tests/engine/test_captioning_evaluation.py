@@ -15,6 +15,7 @@ from geoglot.core.errors import DataError, UsageError
 from geoglot.core.runs import write_json
 from geoglot.data.captioned import load_dataset
 from geoglot.engine.captioning.evaluation import evaluate_captioning
+from geoglot.engine.captioning.java_measures import JavaMeasure, JavaMeasures
 from geoglot.engine.captioning.prediction import Prediction, save_predictions
 from geoglot.engine.captioning.recipe import captioning_recipe_from, recipe_record
 from geoglot.engine.captioning.tables import captioning_rows, jtts_tables
@@ -71,7 +72,8 @@ def write_run(folder: Path, data_root: Path, *, wrong: int = 0, drop: int = 0, *
     return folder
 
 
-def test_a_record_of_two_seeds(data_root: Path, tmp_path: Path) -> None:
+def test_a_record_of_two_seeds(data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")  # without Java
     runs = [write_run(tmp_path / f"run{seed}", data_root, wrong=seed, seed=seed) for seed in (1, 0)]
     [(record, path)] = evaluate_captioning(runs, tmp_path / "results", data_root=data_root)
     assert path == tmp_path / "results" / "captioning" / "jtts-ucm.json"
@@ -98,6 +100,27 @@ def test_a_record_of_two_seeds(data_root: Path, tmp_path: Path) -> None:
     assert (sampled["precision"]["value"], sampled["recall"]["value"]) == (0.25, 1.0)
     assert record["protocol"]["backbone"]["trained_on"] == ["rsicd train"]
     assert str(tmp_path) not in json.dumps(record)
+    assert record["protocol"]["left_out"] == {"meteor": "Java is not installed", "spice": "Java is not installed"}
+
+
+def test_what_the_public_programs_say(data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def said(hypotheses: dict[str, str], references: object, *, language: str) -> JavaMeasures:
+        if language != "en":
+            return JavaMeasures(meteor=JavaMeasure(left_out="French"), spice=JavaMeasure(left_out="French"))
+        value = 0.5 if "nothing at all here" in hypotheses.values() else 0.7
+        return JavaMeasures(meteor=JavaMeasure(value=value), spice=JavaMeasure(left_out="no jar"))
+
+    monkeypatch.setattr("geoglot.engine.captioning.evaluation.java_measures", said)
+    runs = [write_run(tmp_path / f"{s}", data_root, wrong=s, seed=s, languages=("en", "fr")) for s in (0, 1)]
+    [(record, _)] = evaluate_captioning(runs, data_root=data_root)
+    figures = record["splits"]["test"]["en"]
+    assert figures["meteor"]["value"] == pytest.approx(0.6)
+    parts = [figures[name]["value"] for name in ("bleu_4", "meteor", "rouge_l", "cider")]
+    assert figures["mean_score"]["value"] == pytest.approx(sum(parts) / 4, abs=2e-4)
+    assert "spice" not in figures
+    assert record["protocol"]["left_out"] == {"spice": "no jar"}
+    assert "meteor" not in record["splits"]["test"]["fr"]
+    assert "meteor" not in record["splits"]["val"]["en"]
 
 
 def test_paths_stay_out_of_a_record(data_root: Path, tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ import torch
 from fake_datasets import write_fake
 from toy_captioning import CHANNELS, WORDS, ToyCaptioner, picture_recipe, toy_captions, toy_recipe
 
+from geoglot.core import registry
 from geoglot.core.errors import DataError, UsageError
 from geoglot.engine import checkpoint
 from geoglot.engine.captioning.prediction import load_predictions
 from geoglot.engine.captioning.recipe import CaptioningRecipe, captioning_recipe_from, recipe_record
-from geoglot.engine.captioning.running import load_captioner, run_captioning
+from geoglot.engine.captioning.running import METHODS, load_captioner, run_captioning
 from geoglot.engine.captioning.training import CaptionTrainer, WeightAverage, rate_at
 from geoglot.nn.captioner import Captioner
 
@@ -283,3 +284,18 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "recipe.json").write_text('{"kind": "hasher"}')
     with pytest.raises(DataError, match="not a run of a captioning method"):
         load_captioner(tmp_path)
+
+
+FROM_DATA = ("channels", "vocabulary", "attributes", "languages", "categories", "max_length")
+
+
+@pytest.mark.parametrize("method", registry.names(METHODS))
+def test_every_method_trains_and_is_read_again(method: str, data_root: Path, tmp_path: Path) -> None:
+    module = registry.load(METHODS, method)
+    config = {name: value for name, value in module.SMALL.items() if name not in FROM_DATA}
+    recipe = picture_recipe(method=method, config=config, epochs=2, beams=(1,))
+    run = run_captioning(recipe, tmp_path / "run", data_root=data_root)
+    again = load_captioner(run)
+    assert len(load_predictions(run / "predictions.jsonl")) == 8
+    kept = checkpoint.load(run / "checkpoint.safetensors")
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in again.model.state_dict().items())

@@ -1,4 +1,4 @@
-"""JTTS on UCM-captions at a size that one CPU core trains in minutes: hidden states of 256, batches of 96, 12 epochs.
+"""JTTS on UCM-captions at a size that one CPU core trains in minutes: hidden states of 256, batches of 64, 24 epochs.
 
 The frozen network is our own. RAdam would still be warming up when so few steps are over, so AdamW follows a rate that
 rises and falls; two captions of an image are drawn for every epoch, and the average of the weights is kept.
@@ -15,8 +15,8 @@ RECIPE = CaptioningRecipe(
     backbone="compact",
     side=144,
     mirrored=True,
-    epochs=12,
-    batch=96,
+    epochs=24,
+    batch=64,
     captions=2,
     optimiser="adamw",
     learning_rate=2e-3,

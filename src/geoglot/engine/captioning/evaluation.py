@@ -22,11 +22,12 @@ from geoglot.core import registry
 from geoglot.core.errors import DataError, UsageError
 from geoglot.core.runs import environment, write_json
 from geoglot.engine.captioning.data import CaptionedSplit, read_split
+from geoglot.engine.captioning.java_measures import java_measures
 from geoglot.engine.captioning.prediction import FILE, Prediction, load_predictions
 from geoglot.engine.captioning.recipe import ENGLISH, CaptioningRecipe, recipe_record
 from geoglot.engine.captioning.running import ATTRIBUTES, CONFIG, METHODS, SUMMARY, load_recipe
 from geoglot.metrics.attributes import attribute_measures
-from geoglot.metrics.caption import caption_measures
+from geoglot.metrics.caption import caption_measures, mean_score
 from geoglot.metrics.caption_alignment import meteor_exact_stem
 from geoglot.metrics.intervals import mean_intervals
 from geoglot.text.attributes import AttributeDictionary
@@ -144,6 +145,7 @@ def _record(
             "tokens": "Penn Treebank style, lower case, without punctuation",
             "cider": "CIDEr-D, document frequencies from the references of the split",
             "meteor_exact_stem": "exact and stem matches of one's own alignment, English; not METEOR 1.5",
+            "left_out": dict(measured[SPLITS[-1]][ENGLISH][0].left_out) if measured[SPLITS[-1]].get(ENGLISH) else {},
             "chosen_on_validation": "epoch, and width of the beam",
             "intervals": f"95 %, {resamples} bootstrap draws of images, seed {seed}",
             "backbone": first.sizes.get("backbone_about"),
@@ -215,13 +217,15 @@ class _Measured:
     """Figures of one run's captions of a split in a language, each from 0 on, and those of every image.
 
     Attributes:
-        figures: By name.
+        figures: By name; METEOR, SPICE and Sm where their programs are at hand, for test images.
+        left_out: Why METEOR or SPICE is missing, by name.
         cider: (N,) per image.
         rouge_l: (N,) per image.
         meteor_exact_stem: (N,) per image.
     """
 
     figures: Mapping[str, float]
+    left_out: Mapping[str, str]
     cider: NDArray[np.float64]
     rouge_l: NDArray[np.float64]
     meteor_exact_stem: NDArray[np.float64]
@@ -240,15 +244,32 @@ def _measured(runs: Sequence[_Run], split: CaptionedSplit, language: str) -> lis
         meteor, image_meteor = meteor_exact_stem(
             hypotheses, references, tokenise=caption_words, english=language == ENGLISH
         )
+        public, left_out = _public_measures(hypotheses, references, split.split, language)
+        if "meteor" in public:
+            score = mean_score(bleu_4=one.bleu[3], meteor=public["meteor"], rouge_l=one.rouge_l, cider=one.cider)
+            public |= {} if score is None else {"mean_score": score}
         found.append(
             _Measured(
-                figures={**one.figures(), "meteor_exact_stem": meteor},
+                figures={**one.figures(), **public, "meteor_exact_stem": meteor},
+                left_out=left_out,
                 cider=one.image_cider,
                 rouge_l=one.image_rouge_l,
                 meteor_exact_stem=image_meteor,
             )
         )
     return found
+
+
+def _public_measures(
+    hypotheses: Mapping[Any, str], references: Mapping[Any, Sequence[str]], split: str, language: str
+) -> tuple[dict[str, float], dict[str, str]]:
+    """METEOR 1.5 and SPICE by the public programs, and why either is missing."""
+    if split != SPLITS[-1]:
+        return {}, {}
+    found = java_measures(hypotheses, references, language=language)
+    both = {"meteor": found.meteor, "spice": found.spice}
+    values = {name: one.value for name, one in both.items() if one.value is not None}
+    return values, {name: one.left_out for name, one in both.items() if one.value is None}
 
 
 def _references(split: CaptionedSplit, language: str) -> dict[Any, list[str]]:
@@ -267,7 +288,8 @@ def _figures(found: Sequence[_Measured], *, resamples: int, seed: int) -> dict[s
     per_image = np.stack([np.mean([getattr(one, name) for one in found], axis=0) for name in names], axis=1)
     intervals = dict(zip(names, mean_intervals(per_image, resamples=resamples, seed=seed), strict=True))
     figures: dict[str, Any] = {"images": len(per_image)}
-    for name in found[0].figures:
+    shared = [name for name in found[0].figures if all(name in one.figures for one in found)]
+    for name in shared:
         values = np.array([one.figures[name] for one in found])
         figures[name] = {
             "value": round(float(values.mean()), DECIMALS),
