@@ -133,7 +133,9 @@ class Grids:
         device: str = "cpu",
         progress: Progress = lambda done, total: None,
     ) -> None:
-        backbone = composition.load_backbone(recipe.backbone, recipe.backbone_weights)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # a network without weights shall always be the same one
+            backbone = composition.load_backbone(recipe.backbone, recipe.backbone_weights)
         self.channels = backbone.channels[-1]
         self.progress = progress
         self.cache = FeatureCache(folder, backbone, side=recipe.side, device=device)

@@ -1,0 +1,7 @@
+"""JTTS on RSICD at a size that one CPU core trains: as ``jtts_ucm_small``, with 8 epochs of two captions an image."""
+
+from dataclasses import replace
+
+from geoglot.recipes.jtts_ucm_small import RECIPE as UCM
+
+RECIPE = replace(UCM, datasets=("rsicd",), epochs=8, captions=2, validation_images=300)
