@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -153,14 +154,15 @@ def test_overlapping_tiles_of_one_scene_are_no_duplicates_and_copied_scenes_pair
         tiles = found.tiles
     assert tiles == 3 * 35 + 25
     for group in found.groups:
-        names = [Path(member.source).name for member in group.members]
-        assert len(set(names)) == len(names)  # never two tiles of one scene
-        assert "elsewhere.tif" not in names
-        windows = {tuple(member.tile.window) for member in group.members}
-        assert len(windows) == 1  # of the shifted one too: its tile overlaps that of the other best
+        assert "elsewhere.tif" not in {Path(member.source).name for member in group.members}
+        # two tiles of one file may be there (drawn ground repeats after 1,024 pixels), but none that overlap
+        for one, other in combinations(group.members, 2):
+            if one.source == other.source:
+                a, b = one.tile.window, other.tile.window
+                assert abs(a.column - b.column) >= 256 or abs(a.row - b.row) >= 256
     shares = {frozenset((Path(pair.first).stem, Path(pair.second).stem)): pair.share for pair in found.scenes}
-    assert shares[frozenset(("town", "town-bright"))] > 0.9
-    assert shares[frozenset(("town", "town-shifted"))] > 0.6
+    assert shares[frozenset(("town", "town-bright"))] > 0.8  # bright sand is white
+    assert shares[frozenset(("town", "town-shifted"))] > 0.9
     assert set().union(*shares) == {"town", "town-bright", "town-shifted"}
     located = found.to_geojson()["features"]
     assert all(feature["geometry"]["type"] == "Polygon" for feature in located)
@@ -262,3 +264,34 @@ def test_cells_find_what_comparing_all_finds(monkeypatch: pytest.MonkeyPatch) ->
     got = alike.alike_pairs(table, at_least=0.9)
     pairs = set(zip(got.first.tolist(), got.second.tolist(), strict=True))
     assert sum((k, 3000 + k) in pairs for k in range(300)) >= 295
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_tiles_take_less_than_a_minute_and_a_gigabyte() -> None:
+    """On two cores; in a process of its own, so that the memory is that of this alone."""
+    script = """
+import resource, sys, time
+import numpy as np
+sys.path.insert(0, {tests!r})
+from test_duplicates import table_of
+from geoglot.archive import alike
+random = np.random.default_rng(0)
+centres = random.normal(size=(60, 256)).astype(np.float32)
+vectors = centres[random.integers(0, 60, 100_000)] + 0.9 * random.normal(size=(100_000, 256)).astype(np.float32)
+vectors[50_000:51_000] = vectors[:1000] + 0.2 * random.normal(size=(1000, 256)).astype(np.float32)
+vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+table = table_of(vectors, np.arange(100_000), np.zeros((100_000, 4)))
+started = time.monotonic()
+got = alike.alike_pairs(table, at_least=0.9)
+pairs = set(zip(got.first.tolist(), got.second.tolist()))
+found = sum((k, 50_000 + k) in pairs for k in range(1000))
+print(time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, found, len(pairs))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-c", script.format(tests=str(Path(__file__).parent))]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=280)
+    seconds, gigabytes, found, pairs = map(float, done.stdout.split())
+    assert seconds < 60
+    assert gigabytes < 1
+    assert found >= 995
+    assert pairs < 1010

@@ -113,6 +113,16 @@ def test_steps_that_the_loss_does_not_see_add_nothing() -> None:
     assert layer.bias.grad.tolist() == [3, 3]
 
 
+def test_a_pass_over_fewer_steps_does_not_see_those_of_the_last_one() -> None:
+    layer = StepLinear(2, 2).double()
+    inputs = torch.randn(3, 2, dtype=torch.float64)
+    with shared_gradient(layer):
+        one, other = layer(inputs).sum(), layer(100 * inputs).sum()
+    torch.autograd.grad(one + other, list(layer.parameters()), retain_graph=True)
+    (found,) = torch.autograd.grad(one, [layer.weight])
+    assert torch.allclose(found, inputs.sum(0).expand(2, 2))
+
+
 def test_two_passes_do_not_mix_and_frozen_or_ungraded_layers_work() -> None:
     layer = StepLinear(4, 4).double()
     with shared_gradient(layer):

@@ -222,12 +222,12 @@ class Archive:
             collapse: Count overlapping tiles of one place as one hit.
             language: Language of the words (``en``, ``ar``, ``fr``, ``it``), where the guess would be wrong. It is
                 noted in the answer; the model reads all of them alike.
-            rerank: A second look at the first candidates. A search by one picture alone takes ``place`` by itself:
-                tiles that show the very place of the picture go first; ``none`` leaves that out. Others: ``exact`` (an archive of binary codes: by float16 vectors),
-                ``reciprocal`` (how the words rank for each place among other captions), ``dyad`` or the folder of a
-                matcher bundle (how sure it is that each place is of the same kind as the example pictures), or the
-                folder of a scorer bundle, which reads words and pixels together. Scores and bands stay those of the
-                archive's model.
+            rerank: A second look at the first candidates. ``place`` puts tiles that show the very place of the example
+                picture first; a search by one picture alone does so by itself, and ``none`` leaves it out. ``exact``
+                (an archive of binary codes: by float16 vectors), ``reciprocal`` (how the words rank for each place
+                among other captions), ``dyad`` or the folder of a matcher bundle (how sure it is that each place is of
+                the same kind as the example pictures), or the folder of a scorer bundle, which reads words and pixels
+                together. Scores stay those of the archive's model, and so do bands, but for tiles of the same place.
             candidates: How many candidates get the second look.
             words: Only tiles whose caption says all of these words, in any language of the captions, or in `language`
                 where that is given: ``tennis court``, ``"tennis court"`` side by side, ``-sea`` for captions
@@ -256,7 +256,12 @@ class Archive:
             raise UsageError(
                 f"candidates={candidates}", cause="leaves nothing to re-rank", remedy="give a number from 1 on"
             )
-        rerank = self._usual_look(query) if rerank is None else None if str(rerank) == "none" else rerank
+        from geoglot.api import place
+
+        if rerank is None and place.applies(query) and place.at_hand():
+            rerank, candidates = place.NAME, max(candidates, place.USUAL_CANDIDATES)
+        elif str(rerank) == "none":
+            rerank = None
         look = None if rerank is None or str(rerank) == "exact" else self._second_look(str(rerank), query)
         selection = _filter(within, after, before, source)
         unsaid: tuple[str, ...] = ()
@@ -319,12 +324,6 @@ class Archive:
         unknown = [word for text in wanted for word in known.unknown(text)]
         note = f"the model has never seen {', '.join(unknown)}: it goes by how the word is spelt"
         return (note,) * bool(unknown), all(known.understands(text) for text in wanted)
-
-    def _usual_look(self, query: Query) -> str | None:
-        """The second look that a query gets unless another is asked for."""
-        from geoglot.api import place
-
-        return place.NAME if place.applies(query) and place.at_hand() else None
 
     def _second_look(self, rerank: str, query: Query) -> SecondLook:
         """The function that re-orders the first candidates; made before the search, so that a slip is told at once."""

@@ -103,7 +103,7 @@ def evaluate_instance(
             (second_view(_pixels(records[number].path), name, seed=seed, item=records[number].id), number)
             for number in asked
         )
-        levels[name] = _level(encoder, looker, gallery, queries, candidates, lambda n, b=before: told(b + n, total))
+        levels[name] = _level(encoder, looker, gallery, queries, candidates, _from(told, before, total))
     record = {
         **_header(encoder, looker, data, candidates),
         "protocol": {
@@ -172,7 +172,13 @@ def _header(encoder: Bundle, looker: PlaceBundle, dataset: str, candidates: int)
     return {
         "task": TASK,
         "model": {"id": encoder.id, "sha256": encoder.sha256},
-        "place": {"id": looker.id, "sha256": looker.sha256, "same": looker.same, "candidates": candidates},
+        "place": {
+            "id": looker.id,
+            "sha256": looker.sha256,
+            "same": looker.same,
+            "first": looker.first,
+            "candidates": candidates,
+        },
         "dataset": dataset,
         "dates": {"evaluated": datetime.now(UTC).date().isoformat()},
         "environment": environment(),
@@ -224,6 +230,10 @@ def _gallery(
     return Gallery(tuple(name for name, _ in files), np.concatenate(vectors), np.concatenate(descriptors))
 
 
+def _from(told: Callable[[int, int], None], before: int, total: int) -> Callable[[int], None]:
+    return lambda done: told(before + done, total)
+
+
 def _level(
     encoder: Bundle,
     looker: PlaceBundle,
@@ -246,7 +256,7 @@ def _level(
         shown = gallery.descriptors[first].astype(np.float32)
         agreed = looker.looked_at(to_square(pixels, looker.side)[None], shown)
         seconds.append(time.perf_counter() - started)
-        new = first[order_of(agreed, looker.same)]
+        new = first[order_of(agreed, looker.first)]
         looked.append(int(np.flatnonzero(new == answer)[0]) + 1 if in_reach[-1] else plain[-1])
         same = agreed >= looker.same
         told = {"right": bool(same[first == answer].any()), "wrong": bool(same[first != answer].any())}

@@ -1,4 +1,4 @@
-"""The second look of a search by picture: which candidates show the very place of the example?
+"""The second look of a search by picture: candidates that show the very place of the example go first.
 
 Candidates are read again from their files, the local descriptors of example and candidate are compared
 (:mod:`geoglot.models.place`), and candidates that agree go first, best first. The others keep their order: they are
@@ -24,21 +24,26 @@ from geoglot.models.place import SHIPPED_PLACE
 if TYPE_CHECKING:
     from geoglot.api.archive import SecondLook
     from geoglot.archive.search import RawHit
+    from geoglot.geo.decoder import Decoder
     from geoglot.models.place import PlaceBundle
 
 NAME: Final = SHIPPED_PLACE
+ROUND: Final = 100
+"""So many candidates are looked at together; the next ones only where none of them shows the same place."""
+USUAL_CANDIDATES: Final = 200
+"""Of a search by one picture that asks for no other second look."""
 MOST_PIECES: Final = 9
 """A larger scene as an example is compared as a whole and by so many of its tiles."""
 
 
-def order_of(agreed: NDArray[np.float64], same: float) -> NDArray[np.int64]:
-    """Rows of candidates: those that show the same place first, best first, then the others as they were.
+def order_of(agreed: NDArray[np.float64], first: float) -> NDArray[np.int64]:
+    """Rows of candidates: those that agree more than chance has it first, best first, then the others as they were.
 
     Example:
         >>> order_of(np.array([0.1, 0.5, 0.2, 0.7]), 0.4).tolist()
         [3, 1, 0, 2]
     """
-    return np.argsort(-np.where(agreed >= same, agreed, 0.0), kind="stable")
+    return np.argsort(-np.where(agreed >= first, agreed, 0.0), kind="stable")
 
 
 def at_hand() -> bool:
@@ -70,14 +75,28 @@ class PlaceReader(TileMemory):
         self.place = place
 
     def agreements(self, hits: Sequence[RawHit], query: Query) -> NDArray[np.float64]:
-        """How well each hit agrees with the picture of a query; minus infinity where a file cannot be read. -> (N,).
+        """How well each hit agrees with the picture of a query. -> (N,).
+
+        Hits are looked at a hundred at a time, until one of them shows the same place; the rest has 0. Minus infinity
+        stands for a file that cannot be read any more.
 
         Raises:
             SourceError: The example picture cannot be read.
         """
+        from geoglot.geo.decoder import Decoder, ReadOptions
+
         path = next(term.picture for term in query.terms if term.picture is not None and term.weight > 0)
-        pieces = example_pieces(path, self.side)
-        return self.scores(hits, lambda shown: self.place.looked_at(pieces, self.place.describe(shown)))
+        agreed = np.zeros(len(hits))
+        with Decoder(ReadOptions(side=self.side)) as decoder:
+            pieces = example_pieces(decoder, path)
+            for start in range(0, len(hits), ROUND):
+                rows = slice(start, start + ROUND)
+                agreed[rows] = self.scores(
+                    hits[rows], lambda shown: self.place.looked_at(pieces, self.place.describe(shown)), decoder
+                )
+                if (agreed[rows] >= self.place.same).any():
+                    break
+        return agreed
 
 
 def places_first(reader: PlaceReader, query: Query, rerank: str) -> SecondLook:
@@ -95,7 +114,7 @@ def places_first(reader: PlaceReader, query: Query, rerank: str) -> SecondLook:
     ) -> tuple[list[RawHit], tuple[str, ...]]:
         first, rest = found[:candidates], found[candidates:]
         agreed = reader.agreements(first, query)
-        order = order_of(agreed, reader.place.same)
+        order = order_of(agreed, reader.place.first)
         told = [
             replace(hit, same_place=bool(score >= reader.place.same)) for hit, score in zip(first, agreed, strict=True)
         ]
@@ -106,17 +125,17 @@ def places_first(reader: PlaceReader, query: Query, rerank: str) -> SecondLook:
     return look
 
 
-def example_pieces(path: Path, side: int) -> NDArray[np.uint8]:
-    """An example picture as a whole and, of a scene, its first tiles. -> (E, side, side, 3).
+def example_pieces(decoder: Decoder, path: Path) -> NDArray[np.uint8]:
+    """An example picture as a whole and, of a scene of several tiles, its first ones. -> (E, side, side, 3).
 
     Raises:
         SourceError: It cannot be read, or holds nothing.
     """
     from geoglot.api.matcher import whole_picture
-    from geoglot.geo.decoder import Decoder, ReadOptions, TileBatch
+    from geoglot.geo.decoder import TileBatch
 
-    with Decoder(ReadOptions(side=side)) as decoder:
-        pieces = [whole_picture(decoder, path)[None]]
-        tiles = [part.pixels for part in decoder.read(path) if isinstance(part, TileBatch)]
-    cut = np.concatenate(tiles) if tiles else pieces[0]
-    return np.concatenate([*pieces, cut[:MOST_PIECES]]) if len(cut) > 1 else pieces[0]
+    tiles = [part.pixels for part in decoder.read(path) if isinstance(part, TileBatch)]
+    cut = np.concatenate(tiles) if tiles else np.zeros((0, 0, 0, 3), np.uint8)
+    if len(cut) == 1:
+        return cut
+    return np.concatenate([whole_picture(decoder, path)[None], cut[:MOST_PIECES]])

@@ -275,7 +275,7 @@ def nice_ticks(low: float, high: float, *, about: int = 5) -> list[float]:
         >>> nice_ticks(3, 3)
         [2.0, 3.0, 4.0]
     """
-    if high <= low:
+    if high - low < 1e-290:  # nothing, or so little that its share is no number any more
         # Beside a number of the order of 1e16, one more or less is the same number.
         low, high = low - max(1.0, abs(low) / 1e6), high + max(1.0, abs(high) / 1e6)
         about = 2

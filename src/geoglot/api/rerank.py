@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +27,7 @@ from geoglot.core.errors import UsageError
 if TYPE_CHECKING:
     from geoglot.archive.search import RawHit
     from geoglot.core.records import Window
+    from geoglot.geo.decoder import Decoder
     from geoglot.models.matcher import MatcherBundle
     from geoglot.models.scorer import ScorerBundle
 
@@ -69,11 +71,11 @@ class TileMemory:
         self.side = side
         self._pixels: OrderedDict[Place, NDArray[np.uint8]] = OrderedDict()
 
-    def pixels(self, hits: Sequence[RawHit]) -> Mapping[Place, NDArray[np.uint8]]:
-        """The tiles of hits, read by the decoder's child process where not remembered."""
+    def pixels(self, hits: Sequence[RawHit], decoder: Decoder | None = None) -> Mapping[Place, NDArray[np.uint8]]:
+        """The tiles of hits, read by a decoder's child process (a new one unless given) where not remembered."""
         places = [_place(hit) for hit in hits]
         found = {place: self._pixels[place] for place in places if place in self._pixels}
-        found |= read_tiles([place for place in dict.fromkeys(places) if place not in found], self.side)
+        found |= read_tiles([place for place in dict.fromkeys(places) if place not in found], self.side, decoder)
         for place in found:
             self._pixels[place] = found[place]
             self._pixels.move_to_end(place)
@@ -82,15 +84,19 @@ class TileMemory:
         return found
 
     def scores(
-        self, hits: Sequence[RawHit], score: Callable[[NDArray[np.uint8]], NDArray[np.float64]]
+        self,
+        hits: Sequence[RawHit],
+        score: Callable[[NDArray[np.uint8]], NDArray[np.float64]],
+        decoder: Decoder | None = None,
     ) -> NDArray[np.float64]:
         """Scores of hits by their pixels; minus infinity where a file cannot be read any more. -> (N,).
 
         Args:
             hits: N candidates.
             score: (M, side, side, 3) uint8 -> (M,).
+            decoder: Of the same side, where one is open already.
         """
-        pixels = self.pixels(hits)
+        pixels = self.pixels(hits, decoder)
         readable = [number for number, hit in enumerate(hits) if _place(hit) in pixels]
         out = np.full(len(hits), -np.inf)
         if readable:
@@ -158,7 +164,7 @@ class PictureReader(TileMemory):
         return self.scores(hits, score)
 
 
-def read_tiles(places: Sequence[Place], side: int) -> dict[Place, NDArray[np.uint8]]:
+def read_tiles(places: Sequence[Place], side: int, decoder: Decoder | None = None) -> dict[Place, NDArray[np.uint8]]:
     """Windows of files as (side, side, 3) uint8 RGB; those that cannot be read any more are left out."""
     from geoglot.core.records import Window
     from geoglot.geo.decoder import Cut, Decoder, ReadOptions, TileBatch
@@ -170,8 +176,8 @@ def read_tiles(places: Sequence[Place], side: int) -> dict[Place, NDArray[np.uin
     if not wanted:
         return found
     cuts = [Cut(path=Path(source), windows=tuple(windows)) for source, windows in wanted.items()]
-    with Decoder(ReadOptions(side=side)) as decoder:
-        for path, part in decoder.read_many(cuts):
+    with nullcontext(decoder) if decoder is not None else Decoder(ReadOptions(side=side)) as reader:
+        for path, part in reader.read_many(cuts):
             if isinstance(part, TileBatch):
                 for pixels, tile in zip(part.pixels, part.tiles, strict=True):
                     window = _nearest(tile.window, wanted[str(path)])

@@ -1,4 +1,4 @@
-"""The part of ``geoglot evaluate`` and ``geoglot train`` that is about places: does a second view find its place?"""
+"""The part of ``geoglot evaluate`` and ``geoglot train`` that is about finding a place by a second view of it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def train(options: argparse.Namespace, settings: Mapping[str, Any]) -> int:
     from geoglot.cli._output import as_json
     from geoglot.cli._progress import progress_display
 
-    remedy = "give a run of geoglot-compact, or a file of EfficientNet-Lite0 weights"
+    remedy = "give a run of geoglot-compact"
     require(options.backbone_weights is not None, "--backbone-weights", cause="is missing", remedy=remedy)
     with needs_torch():
         from geoglot.engine.place.product import train_place

@@ -5,7 +5,7 @@ outside the picture is mirrored, as nothing is known of it), *look* (vegetation 
 white balance, haze, a cloud's shadow, blur, noise) and *file* (JPEG or WebP at some quality).
 
 What real second views have on top and this cannot make: shadows from another sun, things that moved or were built,
-another viewing angle, another sensor's bands. Figures on these views are therefore an upper bound of those on real ones.
+another viewing angle, another sensor's bands. Figures on these views are an upper bound of those on real ones.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ def second_view(pixels: NDArray[np.uint8], severity: Severity | str, *, seed: in
 def render(pixels: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     """A picture as a view has it. (H, W, 3) uint8 -> (H, W, 3) uint8."""
     framed = in_frame(pixels, shift=view.shift, scale=view.scale, degrees=view.degrees)
-    return _as_file(_look(framed.astype(np.float32) / 255, view), view)
+    return _as_file(_look((framed / 255).astype(np.float32), view), view)
 
 
 def in_frame(
@@ -292,7 +292,7 @@ def _look(light: NDArray[np.float32], view: View) -> NDArray[np.float32]:
     light = light * (1 - view.shadow * np.clip(np.asarray(soft), 0, 1)[..., None])
     if view.blur > 0.1:
         image = Image.fromarray(_bytes(light))
-        light = np.asarray(_blurred(image, view.blur)).astype(np.float32) / 255
+        light = (np.asarray(_blurred(image, view.blur)) / 255).astype(np.float32)
     return light + generator.normal(0, view.noise / 255, light.shape).astype(np.float32)
 
 

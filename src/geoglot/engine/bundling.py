@@ -98,8 +98,7 @@ def export_run(
         if quantised:
             in_float_file = made / "float.onnx"
             (made / IMAGE).rename(in_float_file)
-            in_float_yet = int(getattr(learnt.model, "convolutions_in_float", 0))
-            export.quantise_images(in_float_file, made / IMAGE, pictures, first_in_float=in_float_yet)
+            export.quantise_images(in_float_file, made / IMAGE, pictures)
             in_float_file.unlink()
             export.write_manifest(made, manifest)
             in_int8 = validation_recall(load_bundle(made), recipe, data_root)

@@ -19,11 +19,12 @@ from geoglot.engine.optimisers import adversary_parameters, parameter_groups, wi
 from geoglot.engine.recipe import Recipe, known_fields
 from geoglot.nn.backbone import Backbone, build_backbone, compact_backbone_weights
 from geoglot.nn.batch import PairBatch
-from geoglot.nn.efficientnet import published_weights
 from geoglot.nn.two_tower import Features, Pyramid, RetrievalModel, TwoTower
 
 PACKAGE = "geoglot.methods.retrieval"
 CHECKPOINT = "checkpoint.safetensors"
+CLASSIFIERS = ("fc.", "classifier.", "head.", "pre_logits.", "aux1.", "aux2.")
+"""What published weights have beyond a backbone."""
 
 
 class Composed(RetrievalModel):
@@ -172,32 +173,13 @@ def load_backbone(name: str, weights: str | Path | None) -> Backbone:
 
 
 def _own_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    if "_conv_stem.weight" in tensors:
-        return checkpoint.with_prefix("network.network", published_weights(tensors))
     if any(name.startswith("image.network.") for name in tensors):
         return compact_backbone_weights(tensors)
     if any(name.startswith("backbone.") for name in tensors):
         return checkpoint.without_prefix("backbone", dict(tensors))
     if any(name.startswith("network.") for name in tensors):
         return dict(tensors)
-    return checkpoint.with_prefix("network", {n: t for n, t in tensors.items() if not n.startswith("fc.")})
-
-
-def load_image_network(method: nn.Module, weights: str | Path) -> None:
-    """Give a method that takes pixels the image network of a run or of a safetensors file.
-
-    Raises:
-        UsageError: The method has no image network of its own that could start from weights.
-        DataError: The weights are absent, damaged or of another shape; the first that does not fit is named.
-    """
-    network = getattr(getattr(method, "image", None), "network", None)
-    if not isinstance(network, nn.Module):
-        remedy = "leave --backbone-weights out, or start from a run with --initial"
-        raise UsageError(type(method).__module__, cause="has no image network to start from", remedy=remedy)
-    path = Path(weights)
-    path = path / CHECKPOINT if path.is_dir() else path
-    named = _own_names(checkpoint.load(path))
-    fit_weights(network, {name.removeprefix("network.network."): tensor for name, tensor in named.items()}, path)
+    return checkpoint.with_prefix("network", {n: t for n, t in tensors.items() if not n.startswith(CLASSIFIERS)})
 
 
 def _compact_widths(tensors: Mapping[str, Tensor]) -> tuple[int, ...]:

@@ -171,9 +171,7 @@ def onnx_gap(graph: nn.Module, examples: Sequence[Tensor], path: Path, inputs: S
     return worst
 
 
-def quantise_images(
-    source: Path, target: Path, pictures: NDArray[np.uint8], *, keep: Sequence[str] = (), first_in_float: int = 0
-) -> None:
+def quantise_images(source: Path, target: Path, pictures: NDArray[np.uint8], *, keep: Sequence[str] = ()) -> None:
     """Static 8-bit quantisation of convolutions.
 
     Args:
@@ -181,9 +179,7 @@ def quantise_images(
         target: Where the 8-bit network goes.
         pictures: (N, S, S, 3) uint8, from which the ranges of activations are measured.
         keep: Names of nodes that stay in float.
-        first_in_float: So many convolutions, counted from the pixels, stay in float.
     """
-    import onnx
     from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -197,7 +193,6 @@ def quantise_images(
 
     prepared = target.with_suffix(".prepared.onnx")
     quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-    convolutions = [node.name for node in onnx.load(prepared).graph.node if node.op_type == "Conv"]
     quantize_static(
         str(prepared),
         str(target),
@@ -207,7 +202,7 @@ def quantise_images(
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         op_types_to_quantize=["Conv", "Add"],
-        nodes_to_exclude=[*keep, *convolutions[:first_in_float]],
+        nodes_to_exclude=list(keep),
         calibrate_method=CalibrationMethod.MinMax,
     )
     prepared.unlink()

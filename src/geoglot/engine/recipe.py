@@ -99,10 +99,9 @@ class Recipe:
             (XLM-R's, from its file).
         token_dropout: Probability with which a sub-word merge is skipped.
         smallest_area: Smallest share of a picture that a random crop keeps.
-        backbone: What makes stage maps from pixels for methods that start from them (``compact``,
-            ``efficientnet_lite0``, ``resnet18``, ``timm:NAME``), ``None`` for methods that take pixels.
-        backbone_weights: Folder of a run, or a safetensors file, that the backbone's weights come from, or those of
-            the image network of a method that takes pixels.
+        backbone: What makes stage maps from pixels for methods that start from them (``compact``, ``resnet18``,
+            ``timm:NAME``), ``None`` for methods that take pixels.
+        backbone_weights: Folder of a run, or a safetensors file, that the backbone's weights come from.
         frozen: Keep the backbone as it is and train from its cached features.
         initial: Folder of a run whose weights the method starts from where shapes fit; or published weights that fit
             as a whole, by name or file, see :mod:`geoglot.engine.pretrained`.

@@ -129,8 +129,6 @@ def start(
     model, config = build_model(recipe, data, tokenizer, backbone)
     if recipe.initial is not None and is_run(recipe.initial):
         _start_from(model, Path(recipe.initial), note)
-    if recipe.backbone_weights is not None and backbone is None and cache is None:
-        composition.load_image_network(model, recipe.backbone_weights)
     trainer = Trainer(recipe, PairBatches(data, tokenizer), model, folder, device=device)
     if resume and (folder / "state.safetensors").exists():
         trainer.resume()

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from geoglot.metrics.caption_ngrams import BleuCounts, Sentences, bleu_and_cider
 BETA: Final = 1.2
 """How much more recall counts than precision in ROUGE-L."""
 
+Key = TypeVar("Key", bound=Hashable)
 Tokenise = Callable[[str], Sequence[str]]
 
 
@@ -58,7 +59,7 @@ class CaptionMeasures:
 
 
 def caption_measures(
-    hypotheses: Mapping[Hashable, str], references: Mapping[Hashable, Sequence[str]], *, tokenise: Tokenise
+    hypotheses: Mapping[Key, str], references: Mapping[Key, Sequence[str]], *, tokenise: Tokenise
 ) -> CaptionMeasures:
     """Measure one caption per image against the references of the image.
 
@@ -105,7 +106,7 @@ def mean_score(*, bleu_4: float, meteor: float | None, rouge_l: float, cider: fl
 
 
 def caption_tokens(
-    hypotheses: Mapping[Hashable, str], references: Mapping[Hashable, Sequence[str]], *, tokenise: Tokenise
+    hypotheses: Mapping[Key, str], references: Mapping[Key, Sequence[str]], *, tokenise: Tokenise
 ) -> list[tuple[Sequence[str], list[Sequence[str]]]]:
     """Words of the hypothesis and of every reference, image by image in the order of the hypotheses.
 

@@ -15,13 +15,13 @@ its values differ: this measure has a name of its own and stands in nobody's pla
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoglot.metrics.caption import Tokenise, caption_tokens
+from geoglot.metrics.caption import Key, Tokenise, caption_tokens
 
 RECALL_SHARE: Final = 0.85
 PENALTY: Final = 0.6
@@ -38,8 +38,8 @@ Stem = Callable[[str], str]
 
 
 def meteor_exact_stem(
-    hypotheses: Mapping[Hashable, str],
-    references: Mapping[Hashable, Sequence[str]],
+    hypotheses: Mapping[Key, str],
+    references: Mapping[Key, Sequence[str]],
     *,
     tokenise: Tokenise,
     synonyms: Synonyms | None = None,

@@ -37,7 +37,7 @@ class Sentences:
         words: int64 (W,), word ids from 0 on, sentence after sentence, hypotheses first.
         sentence: int64 (W,), which sentence each word is in.
         lengths: int64 (S,), words per sentence.
-        image: int64 (S,), which image each sentence belongs to; the first N are 0 to N - 1.
+        image: int64 (S,), which image each sentence belongs to; the first N are 0 to N - 1, the rest ascend.
         repeats: int64 (S,), how many references of the image are this very sentence; 1 for a hypothesis.
         images: N.
     """
@@ -69,12 +69,16 @@ class BleuCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class _Counted:
-    """How often n-grams occur in sentences; every pair once, in the order of sentence, then n-gram."""
+    """N-grams of one length in sentences, apart for hypotheses and references.
 
-    sentence: NDArray[np.int64]
+    Every pair of n-gram and sentence is there once, in the order of n-gram, then sentence. As sentences stand in the
+    order of their images, so does ``key`` = n-gram * images + image.
+    """
+
+    key: NDArray[np.int64]
     gram: NDArray[np.int64]
+    sentence: NDArray[np.int64]
     count: NDArray[np.int64]
-    grams: int
 
 
 def bleu_and_cider(sentences: Sentences) -> tuple[BleuCounts, NDArray[np.float64]]:
@@ -90,13 +94,10 @@ def bleu_and_cider(sentences: Sentences) -> tuple[BleuCounts, NDArray[np.float64
     references = len(sentences.lengths) - images
     matches = np.zeros((images, LONGEST), dtype=np.int64)
     similarity = np.zeros(references)
-    for place, counted in enumerate(_count_ngrams(sentences)):
-        split = int(np.searchsorted(counted.sentence, images))
-        hypothesis = counted.sentence[:split] * counted.grams + counted.gram[:split]
-        key = sentences.image[counted.sentence[split:]] * counted.grams + counted.gram[split:]
-        matches[:, place], documents = _clipped(hypothesis, key, counted, split, images)
+    for place, (ours, theirs, grams) in enumerate(_count_ngrams(sentences)):
+        matches[:, place], documents = _clipped(ours, theirs, grams, images)
         weight = np.log(images) - np.log(np.maximum(documents, 1))
-        similarity += _cosine(hypothesis, key, counted, split, weight, sentences)
+        similarity += _cosine(ours, theirs, weight, sentences)
     lengths = sentences.lengths.astype(np.float64)
     owner = sentences.image[images:]
     # The public evaluation measures length in pairs of words; only an empty caption makes a difference, and it has 0.
@@ -142,57 +143,63 @@ def _bleu(
     return result
 
 
-def _count_ngrams(sentences: Sentences) -> list[_Counted]:
-    """For n = 1 to 4: which n-grams each sentence holds, how often."""
+def _count_ngrams(sentences: Sentences) -> list[tuple[_Counted, _Counted, int]]:
+    """For n = 1 to 4: the n-grams of hypotheses, those of references, and how many different ones there are."""
     size = int(sentences.words.max(initial=0)) + 1
-    gram, start = sentences.words, np.arange(len(sentences.words))
+    count = len(sentences.lengths)
+    gram, start = np.zeros(len(sentences.words), dtype=np.int64), np.arange(len(sentences.words))
     found = []
     for n in range(1, LONGEST + 1):
-        if n > 1:
-            # An n-gram is an (n-1)-gram and one more word of the same sentence.
-            end = start + n - 1
-            inside = end < len(sentences.words)
-            inside[inside] = sentences.sentence[end[inside]] == sentences.sentence[start[inside]]
-            start, key = start[inside], gram[inside] * size + sentences.words[end[inside]]
-            gram = np.unique(key, return_inverse=True)[1].reshape(-1)
-        grams = int(gram.max(initial=0)) + 1
-        pairs, count = np.unique(sentences.sentence[start] * grams + gram, return_counts=True)
-        found.append(_Counted(sentence=pairs // grams, gram=pairs % grams, count=count, grams=grams))
+        # An n-gram is an (n-1)-gram and one more word of the same sentence.
+        end = start + n - 1
+        inside = end < len(sentences.words)
+        inside[inside] = sentences.sentence[end[inside]] == sentences.sentence[start[inside]]
+        start = start[inside]
+        pair = (gram[inside] * size + sentences.words[start + n - 1]) * count + sentences.sentence[start]
+        order = np.argsort(pair)
+        ordered = pair[order]
+        number = np.cumsum(np.diff(ordered // count, prepend=-1) != 0) - 1
+        gram = np.empty(len(start), dtype=np.int64)
+        gram[order] = number
+        first = np.flatnonzero(np.diff(ordered, prepend=-1))
+        times = np.diff(first, append=len(ordered))
+        found.append(_parted(number[first], ordered[first] % count, times, sentences))
     return found
 
 
-def _clipped(
-    hypothesis: NDArray[np.int64], key: NDArray[np.int64], counted: _Counted, split: int, images: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _parted(
+    gram: NDArray[np.int64], sentence: NDArray[np.int64], count: NDArray[np.int64], sentences: Sentences
+) -> tuple[_Counted, _Counted, int]:
+    key = gram * sentences.images + sentences.image[sentence]
+    ours, theirs = (
+        _Counted(key=key[chosen], gram=gram[chosen], sentence=sentence[chosen], count=count[chosen])
+        for chosen in (sentence < sentences.images, sentence >= sentences.images)
+    )
+    return ours, theirs, int(gram.max(initial=-1)) + 1
+
+
+def _clipped(ours: _Counted, theirs: _Counted, grams: int, images: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Matches per image, each n-gram as often as the reference that has it most; images per n-gram."""
-    order = np.argsort(key, kind="stable")
-    first = np.flatnonzero(np.diff(key[order], prepend=-1))
+    first = np.flatnonzero(np.diff(theirs.key, prepend=-1))
     if len(first) == 0:
-        return np.zeros(images, dtype=np.int64), np.zeros(counted.grams, dtype=np.int64)
-    distinct = key[order][first]
-    most = np.maximum.reduceat(counted.count[split:][order], first)
-    documents = np.bincount(distinct % counted.grams, minlength=counted.grams)
-    matched = np.minimum(counted.count[:split], _looked_up(hypothesis, distinct, most))
-    return np.bincount(counted.sentence[:split], matched, images).astype(np.int64), documents
+        return np.zeros(images, dtype=np.int64), np.zeros(grams, dtype=np.int64)
+    most = np.maximum.reduceat(theirs.count, first)
+    documents = np.bincount(theirs.gram[first], minlength=grams)
+    matched = np.minimum(ours.count, _looked_up(ours.key, theirs.key[first], most))
+    return np.bincount(ours.sentence, matched, images).astype(np.int64), documents
 
 
-def _cosine(
-    hypothesis: NDArray[np.int64],
-    key: NDArray[np.int64],
-    counted: _Counted,
-    split: int,
-    weight: NDArray[np.float64],
-    sentences: Sentences,
-) -> NDArray[np.float64]:
+def _cosine(ours: _Counted, theirs: _Counted, weight: NDArray[np.float64], sentences: Sentences) -> NDArray[np.float64]:
     """Clipped cosine similarity of every reference with its image's hypothesis; 0 where one has no weight."""
-    squared = np.square(weight)[counted.gram]
-    norm = np.sqrt(np.bincount(counted.sentence, squared * counted.count**2, len(sentences.lengths)))
-    own = counted.count[split:]
-    product = np.minimum(_looked_up(key, hypothesis, counted.count[:split]), own) * own * squared[split:]
-    images = sentences.images
-    inner = np.bincount(counted.sentence[split:] - images, product, len(sentences.lengths) - images)
-    norms = norm[sentences.image[images:]] * norm[images:]
-    similar: NDArray[np.float64] = np.divide(inner, norms, out=np.zeros(len(norms)), where=norms > 0)
+    images, squared = sentences.images, np.square(weight)
+    references = len(sentences.lengths) - images
+    their_weight, row = squared[theirs.gram], theirs.sentence - images
+    our_norm = np.bincount(ours.sentence, squared[ours.gram] * ours.count**2, images)
+    their_norm = np.bincount(row, their_weight * theirs.count**2, references)
+    product = np.minimum(_looked_up(theirs.key, ours.key, ours.count), theirs.count) * theirs.count * their_weight
+    inner = np.bincount(row, product, references)
+    norms = np.sqrt(our_norm[sentences.image[images:]] * their_norm)
+    similar: NDArray[np.float64] = np.divide(inner, norms, out=np.zeros(references), where=norms > 0)
     return similar
 
 

@@ -1,8 +1,8 @@
 """A place bundle: local descriptors of pictures, and whether two pictures show the same place.
 
-One network gives a descriptor for each position of a grid; :mod:`geoglot.metrics.same_place` looks for the shift, scale
-and rotation under which those of two pictures agree. The bundle says from which agreement on two pictures are called the
-same place; that was chosen on pictures of different places, of which next to none may be called the same.
+One network gives a descriptor for each position of a grid; :mod:`geoglot.metrics.same_place` looks for the shift,
+scale and rotation under which those of two pictures agree. The bundle says from which agreement on two pictures are
+called the same place; that was chosen on pictures of different places, of which next to none may be called the same.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ class PlaceBundle(BundleFolder):
     def same(self) -> float:
         """Agreement from which on two pictures show the same place."""
         return float(self.manifest["thresholds"]["same"])
+
+    @property
+    def first(self) -> float:
+        """Agreement from which on pictures go before others: more than chance, not enough to call it the same place."""
+        return float(self.manifest["thresholds"]["first"])
 
     @property
     def dimension(self) -> int:
@@ -90,6 +95,8 @@ class PlaceBundle(BundleFolder):
     ) -> NDArray[np.float64]:
         """:meth:`agreements` with pictures as they are and, where none is the same place, turned by quarters, too.
 
+        Turned ones count where they show the same place: weaker agreement of one of four is no evidence.
+
         Args:
             pictures: (E, side, side, 3) uint8.
             shown: (N, M, D).
@@ -97,7 +104,8 @@ class PlaceBundle(BundleFolder):
         """
         found = self.agreements(self.describe(pictures), shown)
         if turned and not (found >= self.same).any():
-            found = np.maximum(found, self.agreements(self.describe(quarter_turns(pictures)), shown))
+            other = self.agreements(self.describe(quarter_turns(pictures)), shown)
+            found = np.where(other >= self.same, other, found)
         return found
 
 

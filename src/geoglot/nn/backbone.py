@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from geoglot.core.errors import UsageError
-from geoglot.nn.efficientnet import LITE_DEVIATION, LITE_MEAN, EfficientNetLite
+from geoglot.nn.early_networks import NAMES, early_network
 from geoglot.nn.residual import ResidualNetwork
 from geoglot.nn.resnet import SIZES, ResNet
 
@@ -62,20 +62,8 @@ class ResidualStages(nn.Module):
         return tuple(stages)
 
 
-class LiteStages(nn.Module):
-    """The four maps of :class:`geoglot.nn.efficientnet.EfficientNetLite`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.network = EfficientNetLite()
-
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """(B, 3, H, W), normalised -> one map per stage, at strides 4, 8, 16 and 32."""
-        return self.network.stages(images)
-
-
 def build_backbone(name: str, *, channels: Sequence[int] = (40, 80, 160, 320)) -> Backbone:
-    """A backbone without weights: ``compact`` (ours), ``efficientnet_lite0``, ``resnet18`` ... or ``timm:NAME``.
+    """A backbone without weights: ``compact`` (ours), ``resnet18`` to ``resnet101``, ``vgg16`` ... or ``timm:NAME``.
 
     Raises:
         UsageError: There is no such backbone, or it needs a package that is not installed.
@@ -88,14 +76,15 @@ def build_backbone(name: str, *, channels: Sequence[int] = (40, 80, 160, 320)) -
         blocks = (2,) * len(channels)
         stages = ResidualStages(ResidualNetwork(channels, blocks), blocks)
         return Backbone(stages, channels, mean=AERIAL_MEAN, deviation=AERIAL_DEVIATION)
-    if name == "efficientnet_lite0":
-        return Backbone(LiteStages(), EfficientNetLite.channels, mean=LITE_MEAN, deviation=LITE_DEVIATION)
     if name in SIZES:
         network = ResNet(name)
         return Backbone(network, network.channels, mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION)
+    if name in NAMES:
+        early = early_network(name)
+        return Backbone(early, early.channels, mean=IMAGENET_MEAN, deviation=IMAGENET_DEVIATION)
     if name.startswith("timm:"):
         return _timm_backbone(name.removeprefix("timm:"))
-    remedy = f"choose compact, efficientnet_lite0, {', '.join(SIZES)}, or timm:NAME"
+    remedy = f"choose compact, {', '.join((*SIZES, *NAMES))}, or timm:NAME"
     raise UsageError(name, cause="is no backbone", remedy=remedy)
 
 

@@ -1,8 +1,8 @@
 """Local descriptors of a picture: what is at each place of a grid, told alike in every season, light and camera.
 
-The maps of a trained image network at strides 8 and 16, each less its mean over the picture and of unit length, go
-through two 1x1 convolutions. Only these learn: two views of one picture, the positions that show the same spot agree,
-all others differ.
+The maps of an image network at strides 8 and 16, each less its mean over the picture and of unit length, go through two
+1x1 convolutions. All of it learns: two views of one picture, the positions that show the same spot agree, all others
+differ.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FINE, COARSE = 1, 2
 
 
 class PlaceTrunk(nn.Module):
-    """Pixels to the concatenated maps of a trained backbone, which stays as it is.
+    """Pixels to the concatenated maps of a backbone.
 
     Args:
         backbone: With stages at strides 4, 8, 16 and so on; those after the third are not used, and not exported.
@@ -29,7 +29,6 @@ class PlaceTrunk(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.channels = backbone.channels[FINE] + backbone.channels[COARSE]
-        self.requires_grad_(False)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(N, S, S, 3) uint8, S a multiple of 16 -> (N, channels, S / 8, S / 8)."""
@@ -59,7 +58,7 @@ class PlaceHead(nn.Module):
         self.projection = nn.Conv2d(hidden, dimension, 1)
         nn.init.orthogonal_(self.straight.weight.view(dimension, inputs))
         nn.init.zeros_(self.projection.weight)
-        nn.init.zeros_(self.projection.bias)
+        nn.init.constant_(self.projection.get_parameter("bias"), 0.0)
 
     def forward(self, maps: Tensor) -> Tensor:
         """(B, inputs, G, G) -> (B, G x G, dimension), unit rows, row by row of the grid."""
@@ -72,7 +71,7 @@ class PlaceNetwork(nn.Module):
 
     Args:
         trunk: The image network's part.
-        head: The part that learns.
+        head: Maps to descriptors.
     """
 
     def __init__(self, trunk: PlaceTrunk, head: PlaceHead) -> None:

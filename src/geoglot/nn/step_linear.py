@@ -20,12 +20,16 @@ _Kept = dict[int, tuple[Tensor, Tensor]]
 
 
 class _Weights(torch.autograd.Function):
-    """Weight and bias as they are; their gradient is made of what the steps kept."""
+    """Weight and bias in the precision of the products; their gradient is made of what the steps kept."""
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, bias: Tensor, kept: _Kept) -> tuple[Tensor, Tensor]:
-        ctx.kept = kept
+        ctx.kept, ctx.own = kept, weight.dtype
         ctx.set_materialize_grads(False)
+        device = weight.device.type
+        if torch.is_autocast_enabled(device):  # rounded once, not at every step
+            lower = torch.get_autocast_dtype(device)
+            return weight.to(lower), bias.to(lower)
         return weight.view_as(weight), bias.view_as(bias)
 
     @staticmethod
@@ -34,7 +38,7 @@ class _Weights(torch.autograd.Function):
             return None, None, None
         inputs, outputs = (torch.cat(parts) for parts in zip(*ctx.kept.values(), strict=True))
         ctx.kept.clear()
-        return outputs.T @ inputs, outputs.sum(0), None
+        return (outputs.T @ inputs).to(ctx.own), outputs.sum(0, dtype=ctx.own), None
 
 
 class _Step(torch.autograd.Function):
@@ -42,15 +46,16 @@ class _Step(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor, kept: _Kept, step: int) -> Tensor:
+        ctx.kept, ctx.step, ctx.own = kept, step, inputs.dtype
+        inputs = inputs.to(weight.dtype)
         ctx.save_for_backward(inputs, weight)
-        ctx.kept, ctx.step = kept, step
         return F.linear(inputs, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         inputs, weight = ctx.saved_tensors
         ctx.kept[ctx.step] = inputs, gradients[0]  # by step, so that a second pass replaces what the first has kept
-        return gradients[0] @ weight, None, None, None, None
+        return (gradients[0] @ weight).to(ctx.own), None, None, None, None
 
 
 class StepLinear(nn.Linear):

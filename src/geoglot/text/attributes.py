@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.core.errors import BundleError, UsageError
-from geoglot.text.part_of_speech import part_of_speech
+from geoglot.text.part_of_speech import Tagger, part_of_speech
 from geoglot.text.ptb import caption_words
 
 THRESHOLDS: Final = {"ucm": 100, "sydney": 50, "rsicd": 200}
@@ -42,13 +42,14 @@ class AttributeDictionary:
             raise UsageError("attributes", cause="hold a word twice or an empty word", remedy="give every word once")
 
     @classmethod
-    def train(cls, captions: Iterable[str], *, above: int) -> AttributeDictionary:
+    def train(cls, captions: Iterable[str], *, above: int, tagger: Tagger = part_of_speech) -> AttributeDictionary:
         """Count nouns and adjectives.
 
         Args:
             captions: English training captions, every caption of every image; those of other languages carry no
                 attributes of their own, their image has them.
             above: An attribute occurs as noun or adjective more often than this, see :data:`THRESHOLDS`.
+            tagger: Names the part of speech of every word of a sentence.
 
         Returns:
             Frequent attributes first, equally frequent ones in the order of their letters.
@@ -65,7 +66,7 @@ class AttributeDictionary:
         sentences = Counter(tuple(caption_words(caption)) for caption in captions)
         counts: Counter[str] = Counter()
         for words, times in sentences.items():
-            for word, tag in zip(words, part_of_speech(words), strict=True):
+            for word, tag in zip(words, tagger(words), strict=True):
                 if tag in ("noun", "adjective"):
                     counts[word] += times
         kept = sorted((-count, word) for word, count in counts.items() if count > above)

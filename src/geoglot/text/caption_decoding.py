@@ -127,7 +127,7 @@ def repeated(history: NDArray[np.int64], block: int, vocabulary: int) -> NDArray
     """Words that would complete a sequence of ``block`` words that was there before.
 
     Args:
-        history: (R, T) words so far.
+        history: (R, T) words so far; END is none of them, so it is never forbidden.
         block: Length of the sequence; 0 forbids nothing.
         vocabulary: V.
 
@@ -200,9 +200,7 @@ class _Loop:
         if np.isnan(said).any():
             raise ValueError("the network gives log-probabilities that are no numbers")
         said[:, list(self.writing.never)] = -np.inf
-        forbidden = repeated(self.history, self.writing.block, said.shape[1])
-        forbidden[:, END] = False
-        said[forbidden] = -np.inf
+        said[repeated(self.history, self.writing.block, said.shape[1])] = -np.inf
         row, word, value = self._chosen(said)
         history = np.concatenate([self.history[row], word[:, None]], 1)
         attention = None

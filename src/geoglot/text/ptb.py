@@ -2,12 +2,12 @@
 
 Measures compare Penn Treebank words: lower case, punctuation dropped, contractions in two (``don't`` -> ``do n't``,
 ``river's`` -> ``river 's``), hyphenated words and numbers whole. The tokenizer of the public caption evaluation does
-this to sentences of this kind; that makes scores comparable. Two things differ: it keeps brackets as words (``-lrb-``)
-and the stop of abbreviations (``st.``), which are dropped here.
+this to sentences of this kind, and scores are comparable only when its words are met. So its slip is kept that leaves
+brackets in as words (``-lrb-``); the stop of an abbreviation, which it leaves too, is dropped here.
 
 That tokenizer is made for English and drops most elisions of French and Italian (``c'è`` -> ``c è``). A captioner that
-learned such words would write them. It learns :func:`written_words` instead, which keep the apostrophe, and
-:func:`join_words` puts them together again.
+learned such words would write them. It learns :func:`written_words` instead, which keep the apostrophe and drop the
+brackets, and :func:`join_words` puts them together again.
 """
 
 from __future__ import annotations
@@ -21,14 +21,23 @@ _TOKEN = re.compile(
     r"\d+(?:[.,:]\d+)+\b"  # 1,093 and 0.5
     rf"|{_LETTERS}(?:['_/-]{_LETTERS})*"  # words, whole over hyphen, apostrophe, slash and underscore
     r"|'(?:s|re|ve|ll|d|m)\b"  # the second half of a contraction that was parted before
-    r"|[%&$€£+=@#<>°]"
+    r"|#[a-z]\w*"
+    r"|[%&$€£+=@#<>°*~^|()\[\]{}]"
 )
 _PLAIN = re.compile(r"[a-z ]*(?:\. *)?")
 _CONTRACTION = re.compile(r"(?P<first>.+?)(?P<second>n't|'(?:s|re|ve|ll|d|m))")
 _ELIDED = re.compile(r"[^']+'?")
 _WHOLE_ELISION = re.compile(r"[dlno]'[^\W\d_]{2,}[\w-]*|c'est|\w*qu'[aeiou]\w+")
 _KEEPS_APOSTROPHE = frozenset(("d'", "l'", "j'", "y'"))
-_TWO_WORDS = {"cannot": ("can", "not"), "gonna": ("gon", "na"), "gotta": ("got", "ta"), "wanna": ("wan", "na")}
+_BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
+_WORDS_OF: dict[str, tuple[str, ...]] = {
+    "cannot": ("can", "not"),
+    "gonna": ("gon", "na"),
+    "gotta": ("got", "ta"),
+    "wanna": ("wan", "na"),
+    **{bracket: (word,) for bracket, word in _BRACKETS.items()},
+}
+_SPECIAL = frozenset(_WORDS_OF)
 _SECOND_HALVES = frozenset(("n't", "'s", "'re", "'ve", "'ll", "'d", "'m"))
 
 
@@ -47,10 +56,13 @@ def caption_words(caption: str) -> list[str]:
         >>> caption_words("C'è un'area d'erba."), caption_words(" . ")
         (['c', 'è', 'un', 'area', "d'erba"], [])
     """
+    tokens = _tokens(caption)
+    if _SPECIAL.isdisjoint(tokens) and "'" not in "".join(tokens):
+        return tokens
     words: list[str] = []
-    for token in _tokens(caption):
+    for token in tokens:
         if "'" not in token or token in _SECOND_HALVES:
-            words.extend(_TWO_WORDS.get(token, (token,)))
+            words.extend(_WORDS_OF.get(token, (token,)))
             continue
         first, second = _parted(token)
         if _WHOLE_ELISION.fullmatch(first):
@@ -70,6 +82,8 @@ def written_words(caption: str) -> list[str]:
     """
     words: list[str] = []
     for token in _tokens(caption):
+        if token in _BRACKETS:
+            continue
         if "'" not in token or token in _SECOND_HALVES:
             words.append(token)
             continue

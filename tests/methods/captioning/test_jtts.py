@@ -93,6 +93,17 @@ def test_joint_training_carries_the_error_of_the_words_to_the_classifier(variant
     assert torch.isfinite(found["classifier.6.weight"]).all()
 
 
+def test_logistic_sampling_holds_its_gradient() -> None:
+    alone: dict[str, Any] = {"variant": "sg+ls", "weights": (1.0, 0.0, 0.0)}
+    free, held, none = (
+        gradients(build(**alone, gradient_limit=limit), batch_of())["classifier.6.bias"] for limit in (1e9, 1e-3, 1e-12)
+    )
+    assert free.abs().max() > 1e-2
+    assert none.abs().max() < 1e-11
+    # Four images, each held at 1e-3, times the slope of the sigmoid, at most a quarter.
+    assert 1e-5 < held.abs().max() <= 4 * 1e-3 / 4
+
+
 def test_the_variants_differ_where_they_say() -> None:
     batch = batch_of()
     terms = {variant: list(build(variant).losses(batch))[1:] for variant in METHOD.variants}

@@ -115,6 +115,15 @@ def category_names(train: CaptionedSplit) -> tuple[str, ...]:
     return tuple(sorted({record.category for record in train.records if record.category is not None}))
 
 
+def weights_of(recipe: CaptioningRecipe) -> Path | None:
+    """Where the backbone's weights lie; of a folder with a file per backbone, its own."""
+    if recipe.backbone_weights is None:
+        return None
+    path = Path(recipe.backbone_weights)
+    own = path / f"{recipe.backbone}.safetensors"
+    return own if own.is_file() else path
+
+
 class Grids:
     """Last stage maps of a frozen backbone for the recipe's pictures, computed when first asked for and kept.
 
@@ -135,7 +144,7 @@ class Grids:
     ) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # a network without weights shall always be the same one
-            backbone = composition.load_backbone(recipe.backbone, recipe.backbone_weights)
+            backbone = composition.load_backbone(recipe.backbone, weights_of(recipe))
         self.channels = backbone.channels[-1]
         self.progress = progress
         self.cache = FeatureCache(folder, backbone, side=recipe.side, device=device)

@@ -26,7 +26,7 @@ class CaptioningRecipe:
         config: Overrides of the method's ``Config``.
         datasets: Names of captioned datasets whose train splits are used together and whose validation splits choose.
         languages: Caption languages. Attributes are always those of the English captions.
-        backbone: Whose last stage map a method sees, frozen: ``resnet101``, ``efficientnet_lite0``, ``compact`` ...
+        backbone: Whose last stage map a method sees, frozen: ``resnet101``, ``vgg16``, ``compact`` ...
         backbone_weights: Run folder or safetensors file that its weights come from.
         side: Pixels per side of the pictures.
         mirrored: Train with the mirror images as well, drawn by halves. Captions that tell left from right are always

@@ -29,6 +29,7 @@ from geoglot.engine.captioning.data import (
     category_names,
     read_split,
     training_captions,
+    weights_of,
 )
 from geoglot.engine.captioning.prediction import FILE, Validation, evenly_spaced, predict_split, save_predictions
 from geoglot.engine.captioning.recipe import KIND, CaptioningRecipe, captioning_recipe_from, recipe_record
@@ -164,7 +165,7 @@ def backbone_about(recipe: CaptioningRecipe) -> dict[str, Any]:
     """
     if recipe.backbone_weights is None:
         return {"name": recipe.backbone, "weights": None, "trained_on": "nothing"}
-    path = Path(recipe.backbone_weights)
+    path = weights_of(recipe) or Path()
     about: dict[str, Any] = {"name": recipe.backbone, "weights": path.name, "trained_on": None}
     if (path / RECIPE).is_file():
         fields = _read(path / RECIPE, path)

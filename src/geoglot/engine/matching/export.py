@@ -271,7 +271,7 @@ def verdict_thresholds(
     bad = np.flatnonzero(starts & (np.cumsum(differing) >= right * counted))
     sure_same = float(falling[good[-1]]) if len(good) else 1.0
     sure_different = float(rising[bad[-1]]) if len(bad) else 0.0
-    if sure_different >= sure_same or (len(good) and len(bad) and good[-1] + bad[-1] + 2 == len(order)):
+    if sure_different >= sure_same:
         sure_same = sure_different = (sure_same + sure_different) / 2
     return round(sure_same, 4), round(sure_different, 4)
 

@@ -1,4 +1,4 @@
-"""Train the head of the local descriptors on frozen maps: positions of two views that show the same spot agree.
+"""Train local descriptors from an image network: positions of two views that show the same spot agree.
 
 The loss of an anchor position is the cross-entropy of its true position in the other view among all positions of all
 other views in the batch (InfoNCE), those next to the true one left out; positions without a counterpart do not count.
@@ -19,15 +19,12 @@ from torch.nn import functional as F
 from geoglot.core.errors import UsageError
 from geoglot.engine.place.views import learning_view
 from geoglot.engine.recipe import known_fields
-from geoglot.nn.place import STRIDE, PlaceHead
-
-Maps = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""(N, S, S, 3) uint8 -> (N, C, G, G)."""
+from geoglot.nn.place import STRIDE, PlaceNetwork
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlaceRecipe:
-    """How a head is trained.
+    """How descriptors are trained.
 
     Attributes:
         side: Of the pictures, pixels; a multiple of 16.
@@ -37,16 +34,18 @@ class PlaceRecipe:
         anchors: Positions of a view that are asked for in a step.
         temperature: Of the similarities.
         learning_rate: At its highest.
+        trunk_rate: The image network's share of it.
         seed: Of everything that is drawn.
     """
 
     side: int = 144
     pictures: int = 1600
-    epochs: int = 8
+    epochs: int = 6
     batch: int = 16
     anchors: int = 48
     temperature: float = 0.06
     learning_rate: float = 2e-3
+    trunk_rate: float = 0.5
     seed: int = 0
 
 
@@ -68,20 +67,20 @@ class ViewPairs:
     """Maps of pairs of views and what belongs together.
 
     Attributes:
-        maps: (P, 2, C, G, G) float16.
+        pixels: (P, 2, S, S, 3) uint8.
         partner: (P, G x G, 2) float32; where a position of the first view lies in the second, in cells (x, y).
         seen: (P, G x G) bool; whether it lies in there, unchanged.
     """
 
-    maps: NDArray[np.float16]
+    pixels: NDArray[np.uint8]
     partner: NDArray[np.float32]
     seen: NDArray[np.bool_]
 
 
 def view_pairs(
-    pictures: Sequence[NDArray[np.uint8]], maps: Maps, recipe: PlaceRecipe, progress: Callable[[int, int], None]
+    pictures: Sequence[NDArray[np.uint8]], recipe: PlaceRecipe, progress: Callable[[int, int], None]
 ) -> ViewPairs:
-    """Two views of each picture through the frozen network."""
+    """Two views of each picture."""
     grid = recipe.side // STRIDE
     generator = np.random.default_rng(recipe.seed)
     cells = (np.stack(np.meshgrid(np.arange(grid), np.arange(grid)), axis=-1).reshape(-1, 2) + 0.5) * 2 / grid - 1
@@ -92,7 +91,7 @@ def view_pairs(
             learning_view(picture, pictures[other], side=recipe.side, grid=grid, generator=generator)
             for other in others
         )
-        found.append(maps(np.stack([first.pixels, second.pixels])).astype(np.float16))
+        found.append(np.stack([first.pixels, second.pixels]))
         spots = cells @ first.matrix[:, :2].T + first.matrix[:, 2]
         there = np.linalg.solve(second.matrix[:, :2], (spots - second.matrix[:, 2]).T).T
         cell = ((there + 1) / 2 * grid - 0.5).astype(np.float32)
@@ -146,20 +145,29 @@ def pair_loss(
     return (loss * valid).sum() / count, (hit & valid).sum() / count
 
 
-def train_head(pairs: ViewPairs, recipe: PlaceRecipe, log: Callable[[dict[str, Any]], None]) -> PlaceHead:
-    """Train a head; both views of a pair ask in turn."""
+def train_network(
+    network: PlaceNetwork, pairs: ViewPairs, recipe: PlaceRecipe, log: Callable[[dict[str, Any]], None]
+) -> PlaceNetwork:
+    """Train an image network and its head; returned in evaluation mode."""
     torch.manual_seed(recipe.seed)
-    head = PlaceHead(pairs.maps.shape[2])
-    optimiser = torch.optim.AdamW(head.parameters(), lr=recipe.learning_rate, weight_decay=1e-3)
-    steps = recipe.epochs * (len(pairs.maps) // recipe.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps, pct_start=0.1)
+    network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    groups = [
+        {"params": list(network.trunk.parameters()), "lr": recipe.learning_rate * recipe.trunk_rate},
+        {"params": list(network.head.parameters()), "lr": recipe.learning_rate},
+    ]
+    optimiser = torch.optim.AdamW(groups, weight_decay=1e-3)
+    steps = recipe.epochs * (len(pairs.pixels) // recipe.batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, [float(group["lr"]) for group in optimiser.param_groups], total_steps=steps, pct_start=0.1
+    )
     for epoch in range(recipe.epochs):
-        order = torch.randperm(len(pairs.maps)).numpy()
+        order = torch.randperm(len(pairs.pixels)).numpy()
         told: list[tuple[float, float]] = []
         for start in range(0, len(order) - recipe.batch + 1, recipe.batch):
             rows = np.sort(order[start : start + recipe.batch])
-            maps = torch.from_numpy(pairs.maps[rows]).float()
-            first, second = head(maps[:, 0]), head(maps[:, 1])
+            with torch.autocast("cpu", torch.bfloat16):
+                described = network(torch.from_numpy(pairs.pixels[rows]).flatten(0, 1))
+            first, second = described.float().unflatten(0, (-1, 2)).unbind(1)
             loss, right = pair_loss(
                 first,
                 second,
@@ -169,10 +177,11 @@ def train_head(pairs: ViewPairs, recipe: PlaceRecipe, log: Callable[[dict[str, A
                 temperature=recipe.temperature,
             )
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimiser.step()
             schedule.step()
-            told.append((float(loss), float(right)))
+            told.append((float(loss.detach()), float(right)))
         mean = np.mean(told, axis=0)
         log({"epoch": epoch + 1, "loss": round(float(mean[0]), 4), "found": round(float(mean[1]), 4)})
-    return head.eval()
+    return network.eval()

@@ -1,7 +1,7 @@
 """Views to learn from: two of one picture, with the spot of the picture that every position of a view shows.
 
-They are drawn otherwise than the views of :mod:`geoglot.data.second_views`, on which is measured: frames are sheared and
-stretched as well, colours are mixed and bent at random instead of by season, exposure and haze, and pieces of other
+They are drawn otherwise than the views of :mod:`geoglot.data.second_views`, on which is measured: frames are sheared
+and stretched as well, colours are mixed and bent at random instead of by season, exposure and haze, and pieces of other
 pictures stand for what was built or has moved. Shared are shift, scale, rotation and JPEG.
 """
 
@@ -107,7 +107,8 @@ def _recoloured(pixels: NDArray[np.uint8], generator: np.random.Generator) -> ND
     if generator.random() < 0.5:
         image = image.filter(ImageFilter.BoxBlur(generator.uniform(0, 1.2)))
     noisy = np.asarray(image) + generator.normal(0, generator.uniform(0, 10), light.shape)
-    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    recoloured: NDArray[np.uint8] = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    return recoloured
 
 
 def _compressed(pixels: NDArray[np.uint8], generator: np.random.Generator) -> NDArray[np.uint8]:

@@ -186,7 +186,7 @@ class Model(Captioner):
         classifier = self.get_submodule("classifier")
         classifier.train(self.training and learning)
         logits: Tensor = classifier(mean if self.alone else pooled)
-        return logits if learning else logits.detach()
+        return logits
 
     def sample(self, probabilities: Tensor) -> Tensor:
         """y_s of the variant. (B, A) -> (B, A)."""

@@ -45,8 +45,7 @@ class Config:
     """Where the network comes from.
 
     Attributes:
-        source: A bundle's name or folder; the folder of a run of geoglot-compact; or a ``.safetensors`` file with the
-            published weights of EfficientNet-Lite0.
+        source: A bundle's name or folder; or the folder of a run of geoglot-compact.
         side: Side that pictures are resized to, pixels; 0: the bundle's, or 144. A bundle takes no other than its own.
     """
 
@@ -80,12 +79,12 @@ class Model(Descriptor):
         config = config or Config()
         self._vectors: Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]
         path = Path(config.source)
-        if (path / "recipe.json").is_file() or path.suffix == ".safetensors":
+        if (path / "recipe.json").is_file():
             network = _network_descriptor(path, config.side or VALIDATION_SIDE)
             self._vectors, self.dimension = network.features, network.dimension
             return
         if config.source not in available() and not (path / "bundle.json").is_file():
-            remedy = f"give {', '.join(available())}, the folder of a bundle or of a run, or a .safetensors file"
+            remedy = f"give {', '.join(available())}, or the folder of a bundle or of a run"
             raise UsageError(config.source, cause="is neither a bundle nor a run", remedy=remedy)
         bundle = load_bundle(config.source, threads=1)
         if config.side not in (0, bundle.side):
@@ -100,22 +99,15 @@ class Model(Descriptor):
 
 def _network_descriptor(path: Path, side: int) -> Any:
     """The image network of a run or of a file, as a :class:`geoglot.nn.network_descriptor.NetworkDescriptor`."""
-    from geoglot.nn import efficientnet
     from geoglot.nn.backbone import build_backbone, compact_backbone_weights
     from geoglot.nn.network_descriptor import NetworkDescriptor, with_weights
 
-    def renamed(tensors: Any) -> dict[str, Tensor]:
-        if path.is_dir():
-            return compact_backbone_weights(tensors)
-        return {f"network.network.{n}": t for n, t in efficientnet.published_weights(tensors).items()}
-
-    name, channels, file = "efficientnet_lite0", (40, 80, 160, 320), path
-    if path.is_dir():
-        file = path / "checkpoint.safetensors"
-        config = _recipe(path)
-        channels = tuple(config.get("channels", channels))
-        name = {"residual": "compact"}.get(config.get("network", "residual"), name)
-    network = with_weights(lambda: build_backbone(name, channels=channels), str(file), published=renamed)
+    channels = tuple(_recipe(path).get("channels", (40, 80, 160, 320)))
+    network = with_weights(
+        lambda: build_backbone("compact", channels=channels),
+        str(path / "checkpoint.safetensors"),
+        published=compact_backbone_weights,
+    )
     return NetworkDescriptor(
         lambda images: pooled(network, images),
         dimension=channels[-1],
@@ -148,7 +140,7 @@ def paper_parameters(variant: str = "paper") -> int:
 
     Example:
         >>> paper_parameters()
-        4925320
+        4372180
     """
     import torch
 

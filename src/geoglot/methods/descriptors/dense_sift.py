@@ -233,8 +233,8 @@ def power_normalised(vector: NDArray[np.float32], power: float) -> NDArray[np.fl
     """sign(v) |v|^power, scaled to length 1; zeros stay zeros.
 
     Example:
-        >>> power_normalised(np.float32([9, -16]), 0.5).tolist()  # 3 and -4
-        [0.6000000238418579, -0.800000011920929]
+        >>> [round(float(number), 3) for number in power_normalised(np.float32([9, -16]), 0.5)]  # 3 and -4, / 5
+        [0.6, -0.8]
     """
     raised = np.sign(vector) * np.abs(vector) ** power
     return np.asarray(raised / max(float(np.linalg.norm(raised)), 1e-12), np.float32)

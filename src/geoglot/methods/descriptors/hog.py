@@ -6,8 +6,8 @@ Input        a picture of any size, resized to side x side
 Output       (cells - block + 1)^2 x block^2 x bins numbers: 81 with 3 x 3 cells in one block, 9 bins
 Equations    gradient of the channel where it is strongest, unsigned orientation in bins, weighted by magnitude;
              per block v / sqrt(|v|^2 + e^2), clipped at 0.2, and again       -> Model.vectors
-Deviations   1. The grid is not in the papers that compare with it; 81 numbers (3 x 3 cells, 9 bins) are from memory and
-                not verified. 580, which also circulates, is no multiple of 9. ``cells`` and ``block`` are switches.
+Deviations   1. The grid is not in the papers that compare with it; 81 numbers (3 x 3 cells, 9 bins) are a reading,
+                not verified. 580, also found, is no multiple of 9. ``cells`` and ``block`` are switches.
              2. scikit-image votes into one bin and one cell; Dalal and Triggs interpolate between neighbours.
 Reproduces   the HoG rows of the published tables, as far as the grid is theirs
 Provenance   scikit-image's ``hog``

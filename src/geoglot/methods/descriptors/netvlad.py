@@ -110,8 +110,9 @@ def net_vlad(
     Example:
         >>> words = np.float32([[0, 0], [0, 9]])
         >>> far = assignment_of(words, 100.0)
-        >>> net_vlad(np.float32([[3, 4], [1, 9]]), words, *far).round(3).tolist()  # (3, 4) / 5 and (1, 0), / sqrt 2
-        [0.4239999949932098, 0.5659999847412109, 0.7070000171661377, 0.0]
+        >>> found = net_vlad(np.float32([[3, 4], [1, 9]]), words, *far)  # (3, 4) / 5 and (1, 0), / sqrt 2
+        >>> [round(float(number), 3) for number in found]
+        [0.424, 0.566, 0.707, 0.0]
     """
     shares = soft_assignment(local, assignment, bias)
     sums = shares.T @ local - shares.sum(0)[:, None] * words

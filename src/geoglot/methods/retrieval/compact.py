@@ -22,8 +22,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import product
-from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -31,15 +29,12 @@ from torch.nn import functional as F
 
 from geoglot.core.method import MethodCard
 from geoglot.nn.batch import PairBatch
-from geoglot.nn.efficientnet import LITE_DEVIATION, LITE_MEAN, EfficientNetLite
 from geoglot.nn.losses import multi_positive_cross_entropy, symmetric_contrastive, word_prediction
 from geoglot.nn.memory import EmbeddingMemory
 from geoglot.nn.pooling import AttentionPool2d
 from geoglot.nn.residual import ResidualNetwork
 from geoglot.nn.text_transformer import TextTransformer, by_length
 from geoglot.nn.two_tower import Pyramid, TwoTower
-
-Colours = tuple[float, float, float]
 
 COLOUR_MEAN = (0.37, 0.39, 0.36)
 COLOUR_DEVIATION = (0.19, 0.18, 0.18)
@@ -55,18 +50,9 @@ METHOD = MethodCard(
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Sizes and loss weights.
-
-    Attributes:
-        network: The image network; ``channels`` and ``blocks`` are those of ``residual``.
-        frozen_blocks: The stem and so many blocks of ``efficientnet_lite0`` stay as they are.
-        network_rate: The image network's share of the learning rate.
-    """
+    """Sizes and loss weights. The defaults are the shipped model's."""
 
     dimension: int = 256
-    network: Literal["residual", "efficientnet_lite0"] = "residual"
-    frozen_blocks: int = 0
-    network_rate: float = 1.0
     channels: tuple[int, ...] = (40, 80, 160, 320)
     blocks: tuple[int, ...] = (2, 2, 2, 2)
     drop_blocks: float = 0.09
@@ -106,15 +92,6 @@ def memory_contrast(queries: Tensor, memory: EmbeddingMemory, positives: Tensor,
     return multi_positive_cross_entropy(logits(queries, memory.vectors[filled], temperature), positives[:, filled])
 
 
-def image_network(config: Config) -> tuple[ResidualNetwork | EfficientNetLite, tuple[Colours, Colours]]:
-    """The network below the pool, with the mean and deviation of colours that it expects."""
-    if config.network == "residual":
-        residual = ResidualNetwork(config.channels, config.blocks, drop_probability=config.drop_blocks)
-        return residual, (COLOUR_MEAN, COLOUR_DEVIATION)
-    network = EfficientNetLite(drop_probability=config.drop_blocks, frozen_blocks=config.frozen_blocks)
-    return network, (LITE_MEAN, LITE_DEVIATION)
-
-
 class ImageTower(nn.Module):
     """Pixels to features to the shared sphere."""
 
@@ -123,21 +100,19 @@ class ImageTower(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.network, colours = image_network(config)
+        self.network = ResidualNetwork(config.channels, config.blocks, drop_probability=config.drop_blocks)
         self.pool = AttentionPool2d(self.network.outputs, heads=4)
         self.hidden = nn.Linear(5 * self.network.outputs, config.hidden)
         self.norm = nn.BatchNorm1d(config.hidden)
         self.dropout = nn.Dropout(config.dropout)
         self.projection = nn.Linear(config.hidden, config.dimension)
-        self.register_buffer("mean", torch.tensor(colours[0])[:, None, None], persistent=False)
-        self.register_buffer("deviation", torch.tensor(colours[1])[:, None, None], persistent=False)
-        # Depthwise convolutions are slower in bfloat16 than in float32 on a CPU.
-        self.in_bfloat16 = config.network == "residual"
+        self.register_buffer("mean", torch.tensor(COLOUR_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(COLOUR_DEVIATION)[:, None, None], persistent=False)
 
     def features(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] -> (B, hidden)."""
         images = ((images - self.mean) / self.deviation).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.training and self.in_bfloat16):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.training):
             features = self.network(images)
         out: Tensor = self.dropout(F.gelu(self.norm(self.hidden(self.pool(features.float())))))
         return out
@@ -172,23 +147,6 @@ class Model(TwoTower):
         self.image_memory = EmbeddingMemory(config.items, config.dimension)
         self.text_memory = EmbeddingMemory(config.sentences, config.dimension)
         self.register_buffer("sentences_of_item", torch.full((config.items, 5), -1))
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        """The image network learns at its own share of the rate; vectors are not decayed."""
-        network = {id(p) for p in self.image.network.parameters()}
-        groups = []
-        for of_network, of_matrices in product((False, True), (True, False)):
-            group = [p for p in self.parameters() if (id(p) in network, p.ndim > 1) == (of_network, of_matrices)]
-            decay = {} if of_matrices else {"weight_decay": 0.0}
-            groups.append(
-                {"params": group, "learning_rate_factor": self.config.network_rate if of_network else 1.0, **decay}
-            )
-        return groups
-
-    @property
-    def convolutions_in_float(self) -> int:
-        """How many first convolutions an 8-bit export leaves alone: a depthwise first block suffers most from it."""
-        return 3 if self.config.network == "efficientnet_lite0" else 0
 
     @property
     def temperature(self) -> Tensor:
