@@ -1,7 +1,7 @@
 """Pictures that show nothing of a place: blank, without data, under cloud, or noise. A caption of them is invented.
 
-The bounds were set on the 10,414 training pictures of RSICD and UC Merced. They call two of these something, a desert and
-bare ground that are as white as a cloud; the extremes of all others are in the table.
+The bounds were set on the 10,414 training pictures of RSICD and UC Merced. They refuse two of these, a desert and bare
+ground that are as white as a cloud; the extremes of all others are in the table.
 
 ====================== ============================================ ============ ================
 reason                 measured on the picture as a model sees it   bound        extreme, pictures
