@@ -32,4 +32,5 @@ def _describe(name: str, bundle: BundleFolder) -> dict[str, Any]:
         "dimension": bundle.manifest.get("dimension"),
         "licence": card.get("licence"),
         "validation_mean_recall_percent": card.get("validation_mean_recall_percent"),
+        **({"validation_cider": card["validation_cider"]} if "validation_cider" in card else {}),
     }

@@ -252,7 +252,10 @@ def load_bundle(name_or_path: str | Path = "compact", *, threads: int = 0) -> Bu
     folder, manifest, sha256 = read_manifest(name_or_path)
     if kind_of(manifest) not in ("two-tower", "hasher"):
         cause = f"is a {kind_of(manifest)}, which cannot make an archive's vectors"
-        raise BundleError(name_or_path, cause=cause, remedy="use it to re-rank: search --rerank with its folder")
+        remedy = "use it to re-rank: search --rerank with its folder"
+        if kind_of(manifest) == "captioner":
+            remedy = "use it with 'geoglot caption', or index --caption --captioner with its folder"
+        raise BundleError(name_or_path, cause=cause, remedy=remedy)
     return Bundle(folder, manifest, sha256, threads)
 
 
