@@ -10,7 +10,6 @@ Equations    feature     f(x, y) in R^D at a stride of 4, feature pyramid over a
              logit       l(x, y) = <f(x, y), v> + b, bilinear to the pixels                       -> logits
              mask        cross-entropy + 1 - 2 (sum p m + 1) / (sum p + sum m + 1)                -> mask_losses
              caption     cross-entropy of log-mean-exp over the pixels against "is in the caption" -> caption_losses
-             languages   mean square distance between a phrase's vector and its English twin's     -> losses of training
 Deviations   1. No attention between words and pixels: a scene's features serve any number of phrases, which costs what
                 only an early fusion can tell (the methods of the papers are here to compare with).
              2. Trained on few real masks, on rendered scenes and on captions without masks.
