@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train; every epoch's figures are one JSON line."""
-    from geoglot.cli import _captioning, _hashing, _instance, _matching, _product
+    from geoglot.cli import _captioning, _hashing, _instance, _matching, _product, _segmenter
     from geoglot.cli._command import DONE, needs_torch, warn
     from geoglot.cli._output import as_json
     from geoglot.cli._progress import progress_display
@@ -72,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
         return _hashing.train(options, settings)
     if _product.is_product(options.name):
         return _product.train(options, settings)
+    if options.name == "segmenter":
+        return _segmenter.train(options, settings)
     if options.name == "place":
         return _instance.train(options, settings)
     if _matching.is_matching(options.name):

@@ -223,7 +223,7 @@ class CaptionDrawer:
 
 def as_images(pixels: NDArray[np.uint8]) -> Tensor:
     """(B, H, W, 3) uint8 -> (B, 3, H, W) float32 in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255
+    return torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255
 
 
 def padded(images: Tensor, multiple: int = 32) -> Tensor:

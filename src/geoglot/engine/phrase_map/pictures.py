@@ -15,6 +15,7 @@ from geoglot.core.records import Window
 from geoglot.data.captioned import CaptionedImage
 from geoglot.data.ground_words import GROUND_WORDS, GroundWord
 from geoglot.data.location import data_root as find_data_root
+from geoglot.data.referring import Referral, read_pair
 
 SURVEYED_CLASSES: Final = ("water", "land", "road", "building", "vegetation", "")
 """Names of the surveyed class maps' values; pixels of the last are unknown."""
@@ -138,6 +139,28 @@ def surveyed_pictures(tiles: Sequence[str], root: Path | None = None) -> dict[st
                 names=SURVEYED_CLASSES,
                 surveyed=True,
             )
+    return found
+
+
+def referred_pictures(records: Sequence[Referral]) -> list[MappedPicture]:
+    """Scenes of a referring dataset with all their phrases; nothing else is known of their pixels."""
+    scenes: dict[str, list[Referral]] = {}
+    for record in records:
+        scenes.setdefault(record.scene, []).append(record)
+    found = []
+    for triplets in scenes.values():
+        pairs = [read_pair(record) for record in triplets]
+        wordings = [record.wordings or {k: (v,) for k, v in record.phrases.items()} for record in triplets]
+        pixels = pairs[0][0]
+        found.append(
+            MappedPicture(
+                pixels=pixels,
+                classes=np.zeros(pixels.shape[:2], np.uint8),
+                names=("",),
+                surveyed=True,
+                referred=tuple((wording, mask) for wording, (_, mask) in zip(wordings, pairs, strict=True)),
+            )
+        )
     return found
 
 

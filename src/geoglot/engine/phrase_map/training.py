@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from geoglot.core.runs import environment, write_json
 from geoglot.data.captioned import load_dataset
 from geoglot.data.ground_words import LANGUAGES
+from geoglot.data.referring import load_referring
 from geoglot.data.translations import load_translations
 from geoglot.engine import checkpoint
 from geoglot.engine.phrase_map.batches import CaptionDrawer, MaskDrawer, as_images, padded
@@ -25,10 +26,12 @@ from geoglot.engine.phrase_map.pictures import (
     VALIDATION_TILES,
     MappedPicture,
     Progress,
+    referred_pictures,
     rendered_pictures,
     surveyed_pictures,
 )
 from geoglot.engine.place.product import backbone_of
+from geoglot.engine.recipe import known_fields
 from geoglot.methods.segmentation import phrase_map
 from geoglot.nn.segmenter import resized
 from geoglot.text.tokenizer import Tokenizer
@@ -45,9 +48,11 @@ class SegmenterRecipe:
     """How the segmenter is trained.
 
     Attributes:
+        method: File name under ``geoglot.methods.segmentation``.
         config: Overrides of the method's ``Config``.
         backbone: Run of geoglot-compact, whose two networks are the start.
         datasets: Captioned datasets, their train splits.
+        referring: Datasets of phrases with masks, their train splits.
         languages: Codes.
         rendered: Windows of rendered scenes.
         side: Of parts of mapped pictures, pixels.
@@ -64,9 +69,11 @@ class SegmenterRecipe:
         seed: Of all that is drawn.
     """
 
+    method: str = "phrase_map"
     config: Mapping[str, Any] = field(default_factory=dict)
     backbone: str | None = None
     datasets: tuple[str, ...] = ("rsicd", "ucm")
+    referring: tuple[str, ...] = ("dubai",)
     languages: tuple[str, ...] = LANGUAGES
     rendered: int = 400
     side: int = 192
@@ -82,6 +89,21 @@ class SegmenterRecipe:
     average: float = 0.995
     seed: int = 0
     kind: str = KIND
+
+
+def segmenter_recipe(values: Mapping[str, Any]) -> SegmenterRecipe:
+    """A recipe from plain values.
+
+    Raises:
+        UsageError: A name is no setting.
+
+    Example:
+        >>> segmenter_recipe({"rounds": 3, "languages": ["en", "fr"]}).languages
+        ('en', 'fr')
+    """
+    known = known_fields(SegmenterRecipe, values, subject="segmenter")
+    fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in known.items()}
+    return SegmenterRecipe(**fields)
 
 
 def starting_model(recipe: SegmenterRecipe, run: Path) -> tuple[phrase_map.Model, Tokenizer]:
@@ -113,12 +135,17 @@ def read_material(recipe: SegmenterRecipe, data_root: Path | None, progress: Pro
     generator = np.random.default_rng(recipe.seed)
     rendered = rendered_pictures(recipe.rendered, recipe.seed, progress)
     surveyed = surveyed_pictures(TRAINING_TILES, data_root)
+    referred = [
+        picture
+        for name in recipe.referring
+        for picture in referred_pictures(load_referring(name, data_root).records("train"))
+    ]
     records = [record for name in recipe.datasets for record in load_dataset(name).records("train", data_root)]
     captions = CaptionDrawer(
         records, recipe.caption_side, recipe.languages, load_translations(data_root), generator, progress
     )
     return Material(
-        masks=MaskDrawer([list(surveyed.values()), rendered], recipe.side, recipe.languages, generator),
+        masks=MaskDrawer([list(surveyed.values()), rendered, referred], recipe.side, recipe.languages, generator),
         captions=captions,
         surveyed=surveyed_pictures(VALIDATION_TILES, data_root),
         rendered=rendered_pictures(24, _HELD_BACK_SEED, progress),
@@ -208,7 +235,10 @@ class _Trainer:
         ]
         self.optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimiser, [group["lr"] for group in groups], total_steps=recipe.rounds * recipe.steps, pct_start=0.1
+            self.optimiser,
+            [float(group["lr"]) for group in self.optimiser.param_groups],
+            total_steps=recipe.rounds * recipe.steps,
+            pct_start=0.1,
         )
 
     def round(self, number: int, tokenizer: Tokenizer, material: Material) -> dict[str, float]:
@@ -224,7 +254,7 @@ class _Trainer:
             weight = self.model.config.dice_weight
             total = terms["mask"] + weight * terms["overlap"] + self.recipe.caption_weight * terms["captions"]
             self.optimiser.zero_grad()
-            total.backward()  # type: ignore[no-untyped-call]
+            total.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 2.0)
             self.optimiser.step()
             self.schedule.step()
@@ -236,11 +266,11 @@ class _Trainer:
     def _follow(self) -> None:
         for mine, theirs in zip(self.average.parameters(), self.model.parameters(), strict=True):
             mine.lerp_(theirs, 1 - self.recipe.average)
-        for mine, theirs in zip(self.average.buffers(), self.model.buffers(), strict=True):
-            if mine.dtype.is_floating_point:
-                mine.lerp_(theirs, 1 - self.recipe.average)
+        for kept, current in zip(self.average.buffers(), self.model.buffers(), strict=True):
+            if kept.dtype.is_floating_point:
+                kept.mul_(self.recipe.average).add_(current, alpha=1 - self.recipe.average)
             else:
-                mine.copy_(theirs)
+                kept.copy_(current)
 
     def save(self, path: Path, rounds: int, best: float) -> None:
         """Everything that the next round depends on."""
