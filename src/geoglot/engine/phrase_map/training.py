@@ -200,7 +200,7 @@ def train_segmenter(
     write_json(out / "recipe.json", asdict(recipe))
     write_json(out / "env.json", environment())
     tokenizer.save(out / "tokenizer.json")
-    trainer = _Trainer(model, recipe)
+    trainer = SegmenterTrainer(model, recipe)
     done, best = trainer.restore(out / STATE) if resume and (out / STATE).exists() else (0, -1.0)
     for number in range(done, recipe.rounds):
         means = trainer.round(number, tokenizer, material)
@@ -219,7 +219,7 @@ def train_segmenter(
     return out
 
 
-class _Trainer:
+class SegmenterTrainer:
     """Model, average, optimiser and schedule."""
 
     def __init__(self, model: phrase_map.Model, recipe: SegmenterRecipe) -> None:
@@ -298,9 +298,9 @@ class _Trainer:
             for number, parameter in enumerate(entry["params"]):
                 state = checkpoint.without_prefix(f"optimiser.{group}.{number}", tensors)
                 self.optimiser.state[parameter] = {name: value.clone() for name, value in state.items()}
-        self.schedule.last_epoch = rounds * self.recipe.steps
-        for entry, rate in zip(self.optimiser.param_groups, self.schedule.get_lr(), strict=True):
-            entry["lr"] = rate
+        steps = rounds * self.recipe.steps
+        self.schedule.load_state_dict({**self.schedule.state_dict(), "last_epoch": steps - 1, "_step_count": steps})
+        self.schedule.step()
         return rounds, float(told["best"])
 
 
