@@ -132,7 +132,8 @@ class Model(Captioner):
     def sentence_vectors(self, tokens: Tensor) -> Tensor:
         """Mean of the word vectors, END and PADDING left out. (S, L) -> (S, words)."""
         spoken = ((tokens != PADDING) & (tokens != END)).to(self.embedding.weight.dtype)[..., None]
-        return (self.embedding(tokens) * spoken).sum(1) / spoken.sum(1).clamp(min=1)
+        vectors: Tensor = self.embedding(tokens)
+        return (vectors * spoken).sum(1) / spoken.sum(1).clamp(min=1)
 
     def project_images(self, grids: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, D), unit norm."""
