@@ -229,7 +229,9 @@ class WindowAttention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(self, windows: Tensor, mask: Tensor | None) -> Tensor:
-        """Args:
+        """Attention and its output matrix.
+
+        Args:
             windows: (B * N, n, C), the N windows of an image in a row.
             mask: (N, n, n) bool, True where a place must not look; ``None``: everywhere it may.
 
