@@ -33,13 +33,13 @@ class SegmentationRow:
         name: As printed.
         method: Our file of it.
         values: Of :data:`MEASURES`.
-        changed: Settings of our method that make this row; empty for its defaults.
+        variant: Of our method; empty for its default.
     """
 
     name: str
     method: str
     values: tuple[float, ...]
-    changed: tuple[tuple[str, object], ...] = ()
+    variant: str = ""
 
     @property
     def cells(self) -> dict[str, float]:
@@ -57,7 +57,7 @@ class CostRow:
         gigaflops: Operations on numbers, in milliards.
         parameters: In millions.
         gigamacs: Products that are summed up, in milliards.
-        changed: Settings of our method that make this row.
+        variant: Of our method; empty for its default.
     """
 
     name: str
@@ -65,18 +65,16 @@ class CostRow:
     gigaflops: float
     parameters: float
     gigamacs: float
-    changed: tuple[tuple[str, object], ...] = ()
+    variant: str = ""
 
 
-WITHOUT_LANGUAGE: Final = (("language", False),)
-WITHOUT_CROSS: Final = (("cross", "none"),)
-"""Settings of our LGCE for the two ablations."""
+WITHOUT_LANGUAGE: Final = "without-language"
+WITHOUT_CROSS: Final = "without-cross"
+"""Variants of our LGCE for the two ablations."""
 
 TABLE_II: Final = (
     SegmentationRow(name="LSTM-CNN", method="lstm_cnn", values=(0.1569, 0.1057, 0.0517, 0.011, 0.0028, 0.5383, 0.2476)),
-    SegmentationRow(
-        name="ConvLSTM", method="conv_lstm", values=(0.3121, 0.2339, 0.153, 0.0759, 0.011, 0.6612, 0.4334)
-    ),
+    SegmentationRow(name="ConvLSTM", method="conv_lstm", values=(0.3121, 0.2339, 0.153, 0.0759, 0.011, 0.6612, 0.4334)),
     SegmentationRow(name="CMSA", method="cmsa", values=(0.2807, 0.2025, 0.1271, 0.0561, 0.0083, 0.6453, 0.4147)),
     SegmentationRow(name="BRINet", method="brinet", values=(0.2256, 0.1574, 0.0985, 0.0352, 0.005, 0.6016, 0.3287)),
     SegmentationRow(name="LAVT", method="lavt", values=(0.7144, 0.574, 0.3214, 0.1541, 0.0451, 0.7646, 0.5774)),
@@ -92,13 +90,13 @@ TABLE_III: Final = (
         name="w/o Language Guidance",
         method="lgce",
         values=(0.5949, 0.3869, 0.2042, 0.104, 0.0237, 0.7158, 0.514),
-        changed=WITHOUT_LANGUAGE,
+        variant=WITHOUT_LANGUAGE,
     ),
     SegmentationRow(
         name="w/o Cross-scale Fusion",
         method="lgce",
         values=(0.7335, 0.5977, 0.3643, 0.1579, 0.0413, 0.7616, 0.5856),
-        changed=WITHOUT_CROSS,
+        variant=WITHOUT_CROSS,
     ),
     SegmentationRow(
         name="Full Model (LGCE)", method="lgce", values=(0.7375, 0.6114, 0.3946, 0.1602, 0.0545, 0.7681, 0.5996)
@@ -114,7 +112,7 @@ TABLE_IV: Final = (
         gigaflops=401.34,
         parameters=167.37,
         gigamacs=200.44,
-        changed=WITHOUT_LANGUAGE,
+        variant=WITHOUT_LANGUAGE,
     ),
     CostRow(
         name="w/o Cross-scale Fusion",
@@ -122,7 +120,7 @@ TABLE_IV: Final = (
         gigaflops=399.44,
         parameters=160.48,
         gigamacs=199.49,
-        changed=WITHOUT_CROSS,
+        variant=WITHOUT_CROSS,
     ),
     CostRow(name="Full Model (LGCE)", method="lgce", gigaflops=401.34, parameters=167.37, gigamacs=200.44),
 )

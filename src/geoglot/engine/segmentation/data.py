@@ -79,10 +79,11 @@ def read_split(recipe: SegmentationRecipe, split: str, data_root: Path | None = 
     Raises:
         DataError: A dataset is absent, or the split has no such sample.
     """
+    loaded = [load_referring(name, data_root) for name in recipe.datasets]
     found = [
-        (dataset_name(name), record)
-        for name in recipe.datasets
-        for record in load_referring(name, data_root).records(split)
+        (dataset.name, record)
+        for dataset in loaded
+        for record in dataset.records(split)
         if any(language in record.phrases for language in recipe.languages)
     ]
     if not found:
@@ -98,7 +99,11 @@ def build_tokenizer(recipe: SegmentationRecipe, train: SegmentationSplit) -> Any
     Phrases are few and short, so no word is left out for carrying grammar: *in*, *along* and *with* tell relations.
     """
     if recipe.tokenizer == "words":
-        phrases = [train.records[row].phrases[language] for row, language in train.asked(recipe.languages)]
+        phrases = [
+            phrase
+            for row, language in train.asked(recipe.languages)
+            for phrase in (train.records[row].phrases[language], *train.records[row].wordings.get(language, ()))
+        ]
         return WordTokenizer.train(phrases, stop_words=(), least=recipe.least, max_length=recipe.max_length)
     kind: Any = tokenizer_class(recipe.tokenizer)
     found: AnyTokenizer = kind.load()
@@ -117,14 +122,15 @@ def load_tokenizer(recipe: SegmentationRecipe, path: Path) -> AnyTokenizer:
 
 
 class PairStore:
-    """Pictures and masks at their own size, decoded once while they fit into memory.
+    """Pictures and masks, decoded once while they fit into memory.
 
     Args:
         size: Bytes that are kept.
+        longest: Pixels of a longer side that are ever needed; larger pictures are kept reduced to it.
     """
 
-    def __init__(self, size: int = BYTES_KEPT) -> None:
-        self.size = size
+    def __init__(self, size: int = BYTES_KEPT, *, longest: int | None = None) -> None:
+        self.size, self.longest = size, longest
         self._kept: OrderedDict[tuple[str, str], NDArray[Any]] = OrderedDict()
         self._bytes = 0
 
@@ -132,7 +138,7 @@ class PairStore:
         """(H, W, 3) uint8 and (H, W) bool; read-only. Samples of one picture share it."""
         picture, mask = ("picture", str(record.image)), ("mask", str(record.mask))
         if picture not in self._kept or mask not in self._kept:
-            pixels, truth = read_pair(record)
+            pixels, truth = self._reduced(*read_pair(record))
             self._keep(picture, pixels)
             # Boolean arrays take a byte per pixel, and masks are many to a picture: bits.
             self._keep(mask, np.packbits(truth, axis=1))
@@ -141,6 +147,13 @@ class PairStore:
             self._kept.move_to_end(name)
         pixels = self._kept[picture]
         return pixels, np.unpackbits(self._kept[mask], axis=1, count=pixels.shape[1]).astype(np.bool_)
+
+    def _reduced(self, pixels: Pixels, mask: Mask) -> tuple[Pixels, Mask]:
+        if self.longest is None or max(mask.shape) <= self.longest:
+            return pixels, mask
+        share = self.longest / max(mask.shape)
+        high, wide = (max(1, round(share * side)) for side in mask.shape)
+        return resized_pair(pixels, mask, (wide, high), (0, 0, mask.shape[1], mask.shape[0]))
 
     def _keep(self, name: tuple[str, str], values: NDArray[Any]) -> None:
         if name in self._kept:
@@ -153,19 +166,21 @@ class PairStore:
             self._bytes -= gone.nbytes
 
 
-def resized_pair(pixels: Pixels, mask: Mask, side: int, box: tuple[int, int, int, int]) -> tuple[Pixels, Mask]:
-    """A window of a picture and of its mask as squares, bilinear and by nearest pixels.
+def resized_pair(
+    pixels: Pixels, mask: Mask, size: tuple[int, int], box: tuple[int, int, int, int]
+) -> tuple[Pixels, Mask]:
+    """A window of a picture and of its mask in another size, bilinear and by nearest pixels.
 
     Args:
         pixels: (H, W, 3) uint8.
         mask: (H, W) bool.
-        side: Pixels of the square.
+        size: Columns and rows of what is wanted.
         box: Left, upper, right and lower edge in pixels.
     """
     from PIL import Image
 
-    picture = Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR, box=box)
-    truth = Image.fromarray(mask.astype(np.uint8)).resize((side, side), Image.Resampling.NEAREST, box=box)
+    picture = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, box=box)
+    truth = Image.fromarray(mask.astype(np.uint8)).resize(size, Image.Resampling.NEAREST, box=box)
     return np.asarray(picture, dtype=np.uint8), np.asarray(truth) > 0
 
 
@@ -250,17 +265,19 @@ class TrainingSamples:
         return as_batch([one[0] for one in shown], [one[1] for one in shown], [one[2] for one in shown], self.tokenizer)
 
     def shown(self, row: int, generator: np.random.Generator) -> tuple[Pixels, Mask, str]:
-        """A sample as it is shown once: (S, S, 3) uint8, (S, S) bool, and the phrase in a language of the recipe."""
+        """A sample as it is shown once: (S, S, 3) uint8, (S, S) bool, and one of its phrases in a language."""
         recipe, record = self.recipe, self.split.records[row]
         spoken = [language for language in recipe.languages if language in record.phrases]
-        phrase = record.phrases[spoken[int(generator.integers(len(spoken)))]]
+        language = spoken[int(generator.integers(len(spoken)))]
+        wordings = record.wordings.get(language) or (record.phrases[language],)
+        phrase = wordings[int(generator.integers(len(wordings)))]
         pixels, mask = self.store.pair(record)
         free = PLACED.search(phrase) is None
         high, wide = mask.shape
         box = (0, 0, wide, high)
         if recipe.crop < 1 and free:
             box = drawn_box(mask, recipe.crop, generator)
-        pixels, mask = resized_pair(pixels, mask, recipe.side, box)
+        pixels, mask = resized_pair(pixels, mask, (recipe.side, recipe.side), box)
         if recipe.turned and free:
             pixels, mask = turned(pixels, mask, int(generator.integers(8)))
         if recipe.shaded:

@@ -249,7 +249,7 @@ def _single(line: Prediction) -> bool:
 
 
 def _parts(found: Sequence[Counted], empty: EmptyRule, key: Callable[[Prediction], str]) -> dict[str, Any]:
-    """mIoU and oIoU of parts of the phrases by a name; phrases without one are left out."""
+    """MIoU and oIoU of parts of the phrases by a name; phrases without one are left out."""
     names = sorted({key(line) for line in found[0].lines} - {""})
     parts = {}
     for name in names:
@@ -311,15 +311,15 @@ def write_segmentation_result(record: Mapping[str, Any], results: Path) -> Path:
 
 
 def result_name(record: Mapping[str, Any]) -> str:
-    """Name of the result file: method, settings of an ablation, size, dataset, and languages other than English.
+    """Name of the result file: method, size, changed settings, dataset, and languages other than English.
 
     Example:
         >>> settings = {"config": {"cross": "full"}, "datasets": ["dubai"], "languages": ["en", "fr"]}
-        >>> result_name({"configuration": settings, "model": {"id": "lgce", "size": "small"}, "dataset": "dubai"})
-        'lgce-small-cross-full-dubai-en-fr'
+        >>> result_name({"configuration": settings, "model": {"id": "lgce", "size": "compact"}, "dataset": "dubai"})
+        'lgce-compact-cross-full-dubai-en-fr'
     """
     settings, model = record["configuration"], record["model"]
-    parts = [model["id"], *(["small"] if model["size"] == "small" else [])]
+    parts = [model["id"], *([model["size"]] if model["size"] != "paper" else [])]
     for key, value in sorted(settings["config"].items()):
         parts += [key, *(map(str, value) if isinstance(value, list | tuple) else [str(value)])]
     parts.append(record["dataset"])

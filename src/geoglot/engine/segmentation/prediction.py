@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from geoglot.core.errors import DataError
 from geoglot.core.runs import whole_file
 from geoglot.data.referring import read_pair
-from geoglot.engine.segmentation.data import SegmentationSplit, as_batch
+from geoglot.engine.segmentation.data import BYTES_KEPT, Mask, Pixels, SegmentationSplit, as_batch
 from geoglot.engine.segmentation.recipe import SegmentationRecipe
 from geoglot.engine.tokenizers import AnyTokenizer
 from geoglot.metrics.mask import mask_counts, measures_of_counts
@@ -35,6 +35,7 @@ TOGETHER: Final = 8
 _REMEDY: Final = "finish the run with --resume, or train again"
 
 Bits = NDArray[np.uint8]
+Pair = tuple[Pixels, Mask]
 _ONES: Final = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(1, dtype=np.uint8)
 """Ones of every byte."""
 
@@ -117,6 +118,7 @@ def masks_of(
     recipe: SegmentationRecipe,
     tokenizer: AnyTokenizer,
     *,
+    pairs: MutableMapping[int, Pair] | None = None,
     device: str = "cpu",
 ) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_], float]]:
     """Predicted mask, true mask and score of phrases, in their order.
@@ -127,15 +129,22 @@ def masks_of(
         asked: Row of the sample and language of each phrase.
         recipe: Says the side.
         tokenizer: The run's.
+        pairs: Where pictures and masks by row are kept and looked up; ``None`` reads them each time.
         device: Where the model is.
     """
+    kept = pairs if pairs is not None else {}
     for start in range(0, len(asked), TOGETHER):
         some = asked[start : start + TOGETHER]
-        pairs = [read_pair(split.records[row], recipe.side) for row, _ in some]
+        for row, _ in some:
+            if row not in kept:
+                kept[row] = read_pair(split.records[row], recipe.side)
+        shown = [kept[row] for row, _ in some]
+        if pairs is None:
+            kept.clear()
         phrases = [split.records[row].phrases[language] for row, language in some]
-        batch = as_batch([pair[0] for pair in pairs], [pair[1] for pair in pairs], phrases, tokenizer)
+        batch = as_batch([pair[0] for pair in shown], [pair[1] for pair in shown], phrases, tokenizer)
         logits = model.logits(batch.images.to(device), batch.tokens.to(device)).float().cpu()
-        for one, (_, truth) in zip(logits, pairs, strict=True):
+        for one, (_, truth) in zip(logits, shown, strict=True):
             found = one > 0
             score = float(one[found].sigmoid().mean()) if bool(found.any()) else 0.0
             yield found.numpy(), truth, score
@@ -151,6 +160,8 @@ class Validation:
         tokenizer: The run's.
         rows: (K,) which samples are predicted.
         device: Where the model is.
+
+    Pictures are kept from call to call where they fit into memory.
     """
 
     recipe: SegmentationRecipe
@@ -158,13 +169,16 @@ class Validation:
     tokenizer: AnyTokenizer
     rows: NDArray[np.int64]
     device: str = "cpu"
+    _pairs: dict[int, Pair] = field(default_factory=dict, init=False, repr=False)
 
     def __call__(self, model: Segmenter) -> dict[str, dict[str, float]]:
         """``pr@0.5`` ..., ``oiou`` and ``miou`` by language; a language without a phrase is left out."""
         chosen = set(self.rows.tolist())
         asked = [(row, language) for row, language in self.split.asked(self.recipe.languages) if row in chosen]
         counts: dict[str, list[tuple[int, int]]] = {}
-        found = masks_of(model, self.split, asked, self.recipe, self.tokenizer, device=self.device)
+        size = 4 * self.recipe.side**2 * len(chosen)
+        pairs = self._pairs if size <= BYTES_KEPT else None
+        found = masks_of(model, self.split, asked, self.recipe, self.tokenizer, pairs=pairs, device=self.device)
         for (_, language), (mine, truth, _) in zip(asked, found, strict=True):
             counts.setdefault(language, []).append(mask_counts(mine, truth))
         return {

@@ -12,6 +12,7 @@ from geoglot.engine.recipe import known_fields
 
 KIND: Final = "segmenter"
 ENGLISH: Final = "en"
+SizeName = Literal["paper", "compact"]
 OptimiserName = Literal["adamw", "adam", "sgd"]
 ScheduleName = Literal["poly", "one-cycle", "constant"]
 Precision = Literal["float32", "bfloat16"]
@@ -24,7 +25,7 @@ class SegmentationRecipe:
     Attributes:
         method: File name under ``geoglot.methods.segmentation``.
         config: Overrides of the method's ``Config``.
-        size: ``paper`` starts from the method's ``Config()``, ``small`` from its ``SMALL``.
+        size: ``paper`` starts from the method's ``Config()``, ``compact`` from its ``COMPACT``.
         datasets: Names or folders of referring datasets whose train parts are used together and whose validation parts
             choose.
         languages: Of the phrases. A training sample is shown in one of them, drawn anew in every epoch.
@@ -60,7 +61,7 @@ class SegmentationRecipe:
 
     method: str
     config: Mapping[str, Any] = field(default_factory=dict)
-    size: Literal["paper", "small"] = "paper"
+    size: SizeName = "paper"
     datasets: tuple[str, ...] = ("refsegrs",)
     languages: tuple[str, ...] = (ENGLISH,)
     side: int = 480
@@ -89,8 +90,13 @@ class SegmentationRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        named = (("optimiser", OptimiserName), ("schedule", ScheduleName), ("precision", Precision))
-        for name, choices in (*named, ("size", Literal["paper", "small"])):
+        named = (
+            ("size", SizeName),
+            ("optimiser", OptimiserName),
+            ("schedule", ScheduleName),
+            ("precision", Precision),
+        )
+        for name, choices in named:
             if getattr(self, name) not in get_args(choices):
                 remedy = f"choose one of {', '.join(get_args(choices))}"
                 raise UsageError(f"{name} = {getattr(self, name)!r}", cause="is not known", remedy=remedy)

@@ -8,6 +8,7 @@ A run is a folder: ``recipe.json``, ``config.json`` (sizes that the data asked f
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,6 @@ from geoglot.core import registry
 from geoglot.core.errors import DataError, UsageError
 from geoglot.core.runs import environment, write_json
 from geoglot.engine import checkpoint, composition
-from geoglot.engine.recipe import known_fields
 from geoglot.engine.segmentation.data import (
     PairStore,
     TrainingSamples,
@@ -93,7 +93,8 @@ def run_segmentation(
     write_json(folder / RECIPE, recipe_record(recipe))
     write_json(folder / CONFIG, {**sizes, "weights": about})
     tokenizer.save(folder / TOKENIZER)
-    samples = TrainingSamples(recipe=recipe, split=train, tokenizer=tokenizer, store=PairStore())
+    store = PairStore(longest=math.ceil(recipe.side / recipe.crop))
+    samples = TrainingSamples(recipe=recipe, split=train, tokenizer=tokenizer, store=store)
     rows = evenly_spaced(val, recipe.validation_samples)
     validation = Validation(recipe=recipe, split=val, tokenizer=tokenizer, rows=rows, device=device)
     watched = replace(validation, split=test, rows=evenly_spaced(test, 0)) if recipe.watch_test else None
@@ -177,11 +178,8 @@ def build_segmenter(recipe: SegmentationRecipe, sizes: Mapping[str, Any]) -> Seg
     """
     module = registry.load(METHODS, recipe.method)
     torch.manual_seed(recipe.seed)
-    if recipe.size == "paper":
-        return cast(Segmenter, module.Model(composition.configure(module, sizes, recipe.config)))
-    known = {name: value for name, value in sizes.items() if hasattr(module.SMALL, name)}
-    chosen = known_fields(module.Config, recipe.config, subject=f"method {recipe.method}")
-    return cast(Segmenter, module.Model(replace(module.SMALL, **{**known, **chosen})))
+    given = {**(module.COMPACT if recipe.size == "compact" else {}), **sizes}
+    return cast(Segmenter, module.Model(composition.configure(module, given, recipe.config)))
 
 
 def load_recipe(folder: Path) -> SegmentationRecipe:

@@ -21,8 +21,8 @@ Row = dict[str, str]
 Record = Mapping[str, Any]
 
 HEADS: Final = {"oiou": "oIoU", "miou": "mIoU"} | {f"pr@0.{n}": f"Pr@0.{n}" for n in range(5, 10)}
-ABLATED: Final = ("language", "cross")
-"""Settings of LGCE that the ablation changes."""
+TOLD: Final = ("variant", "cross", "mean")
+"""Settings that belong to the name of a row."""
 DETAILS: Final = ("dataset", "side", "epochs", "runs")
 
 
@@ -52,7 +52,7 @@ def segmentation_rows(records: Sequence[Record], *, split: str = "test") -> list
 
 
 def category_rows(records: Sequence[Record], *, split: str = "test", language: str = "en") -> list[Row]:
-    """mIoU by category, of phrases that name it and nothing else; one row per record.
+    """MIoU by category, of phrases that name it and nothing else; one row per record.
 
     Args:
         records: Records of the task ``segmentation``.
@@ -110,14 +110,14 @@ def _block(head: str, printed: Iterable[SegmentationRow], records: Sequence[Reco
 
 
 def fits(record: Record, row: SegmentationRow) -> bool:
-    """Whether a record is of a printed row's method with its settings of the ablation."""
-    changed = {name: record["configuration"]["config"].get(name) for name in ABLATED}
-    wanted = {name: dict(row.changed).get(name) for name in ABLATED}
-    usual = {"language": (None, "phrase", True), "cross": (None, "crossvit", "full")}
-    same = all(
-        changed[name] == wanted[name] if wanted[name] is not None else changed[name] in usual[name] for name in ABLATED
-    )
-    return bool(record["model"]["id"] == row.method) and same
+    """Whether a record is of a printed row's method and variant."""
+    return (record["model"]["id"], _variant(record)) == (row.method, row.variant)
+
+
+def _variant(record: Record) -> str:
+    """Variant of the method; empty for the one that is named after it."""
+    found = str(record["configuration"]["config"].get("variant", ""))
+    return "" if found in ("paper", record["model"]["id"]) else found
 
 
 def _costs(costs: Mapping[str, Record]) -> list[Row]:
@@ -138,9 +138,10 @@ def _cost_cells(cost: Mapping[str, float] | None) -> Row:
 def record_name(record: Record) -> str:
     """Method, and what its settings change."""
     changed = record["configuration"]["config"]
-    words = [f"{name} {value}" for name, value in sorted(changed.items()) if name in ABLATED]
-    small = ", small" if record["model"]["size"] == "small" else ""
-    return f"{record['model']['title']}{small}{', ' if words else ''}{', '.join(words)}"
+    words = [str(value) if name == "variant" else f"{name} {value}" for name in TOLD if (value := changed.get(name))]
+    if record["model"]["size"] != "paper":
+        words.insert(0, record["model"]["size"])
+    return ", ".join([record["model"]["title"], *words])
 
 
 def _details(record: Record) -> Row:
@@ -160,7 +161,7 @@ def _value(cell: Mapping[str, Any] | None) -> str:
 
 
 def _watched(record: Record, language: str) -> str:
-    """mIoU of the epochs that choosing on the test part would have taken, mean over the runs."""
+    """MIoU of the epochs that choosing on the test part would have taken, mean over the runs."""
     found = [run["test_watched"]["figures"].get(language) for run in record["runs"] if run.get("test_watched")]
     values = [one["miou"] for one in found if one]
     return f"{sum(values) / len(values):.4f}" if values else ""
