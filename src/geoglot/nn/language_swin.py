@@ -196,7 +196,8 @@ class TopDownDecoder(nn.Module):
 
 def decay_groups(model: nn.Module) -> list[dict[str, object]]:
     """Parameter groups of the recipe of this family: no weight decay for norms of the trunk and its position biases."""
-    kept, decayed = [], []
+    kept: list[nn.Parameter] = []
+    decayed: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         is_kept = name.startswith("trunk.") and ("norm" in name or name.endswith("relative_position_bias_table"))
         (kept if is_kept else decayed).append(parameter)

@@ -85,7 +85,6 @@ class Model(Segmenter):
 
 
 SMALL: Mapping[str, Any] = {
-    "side": 32,
     "embed": 8,
     "depths": (1, 1, 2, 1),
     "heads": (2, 2, 2, 2),
@@ -99,6 +98,12 @@ SMALL: Mapping[str, Any] = {
     "decoder": 16,
 }
 """Sizes at which the contract tests run in a moment."""
+
+SMALL_RATE = 3e-3
+"""Learning rate at which the small sizes learn."""
+
+READS_ORDER = True
+"""Whether the order of the words matters."""
 
 COMPACT: Mapping[str, Any] = COMPACT_SIZES
 """Sizes for two cores."""

@@ -16,7 +16,7 @@ Deviations   1. (4) adds one token to a whole sequence. ``cross="crossvit"``: th
                 the module adds 23.2 million parameters; the paper reports 48.5.
              3. The mean over words goes over real words; ``mean="all"`` takes padding in, as it is read elsewhere.
              4. No position vectors: (2) has none, unlike (1).
-             5. ``without-language`` learns a vector in place of the mean word; the stages of LAVT still read the phrase.
+             5. ``without-language`` learns a vector in place of the mean word; LAVT's stages still read the phrase.
              6. V^3 and V^4 are what the stages give after their norm; the last gate is as idle as in LAVT.
 Reproduces   results/segmentation/lgce-*.json
 Provenance   Written from the paper; no third-party code.
@@ -115,7 +115,6 @@ class Model(Segmenter):
 
 
 SMALL: Mapping[str, Any] = {
-    "side": 32,
     "embed": 8,
     "depths": (1, 1, 2, 1),
     "heads": (2, 2, 2, 2),
@@ -129,6 +128,12 @@ SMALL: Mapping[str, Any] = {
     "decoder": 16,
 }
 """Sizes at which the contract tests run in a moment."""
+
+SMALL_RATE = 3e-3
+"""Learning rate at which the small sizes learn."""
+
+READS_ORDER = True
+"""Whether the order of the words matters."""
 
 COMPACT: Mapping[str, Any] = COMPACT_SIZES
 """Sizes for two cores."""
