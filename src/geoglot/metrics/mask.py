@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -195,7 +195,7 @@ def _as_mask(values: ArrayLike, name: str) -> NDArray[np.bool_]:
     return found.astype(np.bool_)
 
 
-def _check_counts(both: NDArray[np.generic], either: NDArray[np.generic]) -> None:
+def _check_counts(both: NDArray[Any], either: NDArray[Any]) -> None:
     if both.shape != either.shape or both.ndim != 1 or len(both) == 0:
         cause = f"have the shapes {both.shape} and {either.shape}"
         raise UsageError("the counts", cause=cause, remedy="pass (N,) twice, at least one sample")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from geoglot.core.errors import DataError
 from geoglot.data.referring import Referral, load_referring, read_pair
 from geoglot.engine.segmentation.recipe import SegmentationRecipe
+from geoglot.engine.segmentation.weights import published_tokenizer
 from geoglot.engine.tokenizers import AnyTokenizer, tokenizer_class
 from geoglot.nn.segmenter import SegmentationBatch
 from geoglot.text.words import WordTokenizer
@@ -105,9 +106,7 @@ def build_tokenizer(recipe: SegmentationRecipe, train: SegmentationSplit) -> Any
             for phrase in (train.records[row].phrases[language], *train.records[row].wordings.get(language, ()))
         ]
         return WordTokenizer.train(phrases, stop_words=(), least=recipe.least, max_length=recipe.max_length)
-    kind: Any = tokenizer_class(recipe.tokenizer)
-    found: AnyTokenizer = kind.load()
-    return found
+    return published_tokenizer(recipe)
 
 
 def load_tokenizer(recipe: SegmentationRecipe, path: Path) -> AnyTokenizer:
@@ -117,7 +116,7 @@ def load_tokenizer(recipe: SegmentationRecipe, path: Path) -> AnyTokenizer:
         BundleError: The file is absent or damaged.
     """
     kind: Any = tokenizer_class(recipe.tokenizer)
-    found: AnyTokenizer = kind.load(path)
+    found: AnyTokenizer = kind.load(path, max_length=recipe.max_length)
     return found
 
 
@@ -218,7 +217,8 @@ def shaded(pixels: Pixels, most: float, generator: np.random.Generator) -> Pixel
     light = 128 * generator.uniform(-most, most)
     balance = 1 + generator.uniform(-most / 2, most / 2, 3)
     changed = ((pixels.astype(np.float32) - 128) * contrast + 128 + light) * balance.astype(np.float32)
-    return np.clip(changed, 0, 255).astype(np.uint8)
+    found: Pixels = np.clip(changed, 0, 255).astype(np.uint8)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

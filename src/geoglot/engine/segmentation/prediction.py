@@ -92,7 +92,8 @@ class SavedMasks:
 
 
 def _ones(bits: Bits) -> NDArray[np.int64]:
-    return _ONES[bits].sum(1, dtype=np.int64)
+    found: NDArray[np.int64] = _ONES[bits].sum(1, dtype=np.int64)
+    return found
 
 
 def as_bits(mask: NDArray[np.bool_]) -> Bits:

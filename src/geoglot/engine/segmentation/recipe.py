@@ -30,12 +30,12 @@ class SegmentationRecipe:
             choose.
         languages: Of the phrases. A training sample is shown in one of them, drawn anew in every epoch.
         side: Pixels per side of the pictures and masks that a method sees and is measured on.
-        tokenizer: ``words`` counts the words of the training phrases; other kinds are those of
-            :mod:`geoglot.engine.tokenizers`.
+        tokenizer: ``words`` counts the words of the training phrases; ``bert`` and ``multilingual`` (XLM-R's) lie
+            beside ``text_weights``, as ``vocab.txt`` or ``tokenizer.json``.
         least: Times that a word occurs at least in the training phrases; rarer ones are unknown.
         max_length: Words of a phrase; longer ones are cut.
-        backbone_weights: Run folder or safetensors file that the method's picture network starts from.
-        text_weights: The same for its text network.
+        backbone_weights: Run folder, safetensors file or ``timm:`` name that the method's picture network starts from.
+        text_weights: Folder, safetensors file or ``hub:`` repository that a published encoder of words starts from.
         epochs: Passes over the training samples.
         samples: Of them drawn for every epoch; ``None`` takes all.
         batch: Samples per step.
@@ -105,10 +105,10 @@ class SegmentationRecipe:
                 raise UsageError(f"{name} = {getattr(self, name)}", cause="is below 1", remedy="give at least 1")
         if self.samples is not None and self.samples < 1:
             raise UsageError(f"samples = {self.samples}", cause="is below 1", remedy="leave it out to take all")
-        for name, low, high, example in (("average", 0, 1, 0.99), ("shaded", 0, 1, 0.2)):
-            if not low <= getattr(self, name) < high:
-                cause = f"is outside [{low}, {high})"
-                raise UsageError(f"{name} = {getattr(self, name)}", cause=cause, remedy=f"give 0, or {example}")
+        for name, usual in (("average", 0.99), ("shaded", 0.2)):
+            if not 0 <= getattr(self, name) < 1:
+                remedy = f"give 0, or {usual}"
+                raise UsageError(f"{name} = {getattr(self, name)}", cause="is outside [0, 1)", remedy=remedy)
         if not 0 < self.crop <= 1:
             raise UsageError(f"crop = {self.crop}", cause="is outside (0, 1]", remedy="1 takes whole pictures")
         for name, example in (("datasets", "refsegrs"), ("languages", ENGLISH)):

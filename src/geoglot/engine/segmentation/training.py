@@ -49,7 +49,7 @@ def rate_at(recipe: SegmentationRecipe, progress: float) -> float:
     if recipe.schedule == "constant":
         return recipe.learning_rate
     if recipe.schedule == "poly":
-        return recipe.last_rate + (recipe.learning_rate - recipe.last_rate) * (1 - progress) ** 0.9
+        return recipe.last_rate + (recipe.learning_rate - recipe.last_rate) * math.pow(1 - progress, 0.9)
     if progress < 0.05:
         return recipe.learning_rate * progress / 0.05
     falling = 0.5 * (1 + math.cos(math.pi * (progress - 0.05) / 0.95))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from geoglot.core.errors import DataError, UsageError
 from geoglot.engine import checkpoint, composition
 from geoglot.engine.segmentation.recipe import SegmentationRecipe
+from geoglot.engine.tokenizers import AnyTokenizer, tokenizer_class
 from geoglot.nn.backbone import Backbone
 from geoglot.nn.bert import Bert, bert_weights
 from geoglot.nn.segmenter import Segmenter
@@ -69,6 +70,30 @@ def _start_text(model: Segmenter, source: str) -> dict[str, str]:
     tensors = bert_weights(checkpoint.load(path))
     _fit(text, tensors, source)
     return _told(source, text)
+
+
+def published_tokenizer(recipe: SegmentationRecipe) -> AnyTokenizer:
+    """The tokenizer that lies beside the weights of a published encoder of words.
+
+    Raises:
+        UsageError: The recipe names no such weights.
+        BundleError: The file is missing or is another one.
+    """
+    kind: Any = tokenizer_class(recipe.tokenizer)
+    name = "vocab.txt" if recipe.tokenizer == "bert" else "tokenizer.json"
+    source = recipe.text_weights
+    if source is None:
+        remedy = f"give --text-weights, a folder with {TEXT_FILE} and {name}"
+        raise UsageError(
+            f"tokenizer = {recipe.tokenizer}", cause="comes with weights, and none are named", remedy=remedy
+        )
+    if source.startswith(BY_HUB):
+        path = hub_file(source.removeprefix(BY_HUB), name)
+    else:
+        path = (Path(source) if Path(source).is_dir() else Path(source).parent) / name
+    read = kind.from_vocabulary if recipe.tokenizer == "bert" else kind.load
+    found: AnyTokenizer = read(path, max_length=recipe.max_length)
+    return found
 
 
 def hub_file(repository: str, name: str) -> Path:
