@@ -12,23 +12,26 @@ import os
 import sys
 import tempfile
 from dataclasses import asdict
-from functools import partial
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.core.errors import DataError
+from geoglot.core.records import Window
 from geoglot.data.location import dataset_folder
 from geoglot.data.mask_folder import read_classes, read_mask
-from geoglot.data.reference_builder import Crops, LabelledSource, Settings, build
-from geoglot.data.reference_masks import Labels
-from geoglot.data.reference_rules import LAND_COVER
+from geoglot.data.reference_builder import Crops, Settings, build
+from geoglot.data.reference_rules import GENERAL
+from geoglot.data.reference_sources import LabelledSource, Piece, whole
 from geoglot.data.referring import PHRASES_FILE, ReferringDataset, read_written
 
 NAME = "dubai"
 FOLDER = "dubai_seg"
 GSD_M = 1.5
+RULES = GENERAL.restricted(("water", "land", "road", "building", "vegetation"))
 SETTINGS = Settings(crops=Crops(size=512, stride=256, side=512, cover=True, stride_held=512))
 VERSION = 1  # of what the builder writes: a change makes a new folder
 _TILES = {"t1": "train", "t2": "train", "t3": "train", "t4": "train", "t5": "val", "t6": "test"}
@@ -48,7 +51,7 @@ def load(root: str | Path | None = None) -> ReferringDataset:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{NAME}.") as temporary:
             made = Path(temporary) / "dataset"
-            build(sources(source), LAND_COVER, made, name=NAME, settings=SETTINGS)
+            build(sources(source), RULES, made, name=NAME, settings=SETTINGS)
             try:
                 made.rename(folder)
             except OSError:  # another process was first
@@ -67,18 +70,25 @@ def sources(folder: Path) -> list[LabelledSource]:
     images = sorted((folder / "images").glob("t*.jpg"))
     if not images:
         raise DataError(folder / "images", cause="holds no image tN_00K.jpg", remedy="copy the dataset again")
-    return [
-        LabelledSource(
-            id=path.stem,
-            split=_TILES[path.stem.partition("_")[0]],
-            read=partial(_read, path, folder / "masks" / f"{path.stem}.png", names),
-        )
-        for path in images
-        if path.stem.partition("_")[0] in _TILES
-    ]
+    return [_source(path, folder, names) for path in images if path.stem.partition("_")[0] in _TILES]
 
 
-def _read(image: Path, mask: Path, names: dict[int, str]) -> tuple[NDArray[np.uint8], Labels]:
+def _source(image: Path, folder: Path, names: dict[int, str]) -> LabelledSource:
+    mask = folder / "masks" / f"{image.stem}.png"
+    split = _TILES[image.stem.partition("_")[0]]
+
+    def read(window: Window) -> Piece:
+        pixels, classes = _read(image, mask)
+        rows = slice(window.row, window.row + window.height)
+        columns = slice(window.column, window.column + window.width)
+        return Piece(pixels[rows, columns], classes[rows, columns])
+
+    height, width = read_mask(mask).shape
+    return LabelledSource(id=image.stem, areas=whole(split, width, height), names=names, gsd_m=GSD_M, read=read)
+
+
+@lru_cache(maxsize=1)  # its crops come one after the other
+def _read(image: Path, mask: Path) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
     from PIL import Image
 
     classes = read_mask(mask)
@@ -87,13 +97,15 @@ def _read(image: Path, mask: Path, names: dict[int, str]) -> tuple[NDArray[np.ui
             pixels = np.asarray(picture.convert("RGB"))
     except (OSError, ValueError) as error:
         raise DataError(image, cause=f"cannot be read ({error})", remedy="copy the file again") from error
-    return pixels, Labels(classes=classes, names=names, gsd_m=GSD_M)
+    if pixels.shape[:2] != classes.shape:
+        raise DataError(mask, cause=f"is not of the size of {image.name}", remedy="copy the dataset again")
+    return pixels, classes
 
 
 def _fingerprint(source: Path) -> str:
     files = sorted((*source.glob("images/*"), *source.glob("masks/*"), source / "mask_index.json"))
     listed = [(path.name, path.stat().st_size) for path in files if path.is_file()]
-    parts = [VERSION, asdict(SETTINGS), GSD_M, asdict(LAND_COVER), listed]
+    parts = [VERSION, asdict(SETTINGS), GSD_M, asdict(RULES), listed]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -77,7 +77,7 @@ def mask_to_boxes(mask: NDArray[Any], *, ignore: Collection[int] = (), least_pix
 
 
 def runs(mask: NDArray[Any]) -> tuple[NDArray[np.int64], ...]:
-    """Runs of one class in the rows of a mask (H, W), in reading order: row, first column, column after the last, class."""
+    """Runs of one class in the rows of a mask, in reading order: row, first column, column after the last, class."""
     height, width = mask.shape
     begins = np.ones((height, width), dtype=bool)
     np.not_equal(mask[:, 1:], mask[:, :-1], out=begins[:, 1:])

@@ -86,6 +86,21 @@ def within(mask: Mask, radius: float) -> Mask:
     return found
 
 
+def without_strips(mask: Mask, radius: float) -> Mask:
+    """A mask without what is narrower than about ``2 * radius`` pixels; what the edge of the picture cuts is kept.
+
+    Args:
+        mask: (H, W) bool.
+        radius: Pixels; below 1 nothing is left out.
+
+    Example:
+        >>> mask = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], dtype=bool)
+        >>> without_strips(mask, 1.0).astype(int).tolist()
+        [[1, 1, 1, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 0, 0]]
+    """
+    return within(~within(~mask, radius), radius) & mask
+
+
 def outline(labels: NDArray[np.int32]) -> Mask:
     """Pixels of regions with a side that borders on another region, on no region, or on the edge of the picture.
 

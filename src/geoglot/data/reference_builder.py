@@ -22,6 +22,7 @@ from geoglot.data.mask_regions import Connectivity
 from geoglot.data.reference_masks import Labels, Meaning, meanings
 from geoglot.data.reference_phrases import phrases
 from geoglot.data.reference_rules import Rulebook
+from geoglot.data.reference_sources import LabelledSource, Place
 from geoglot.data.referring import PHRASES_FILE
 
 ABOUT_FILE = "dataset.json"
@@ -75,36 +76,20 @@ class Settings:
     connectivity: Connectivity = 8
 
 
-@dataclass(frozen=True, kw_only=True)
-class LabelledSource:
-    """An image with its class map, read only when its turn comes.
-
-    Attributes:
-        id: Of the image, letters that a file name can hold.
-        split: ``train``, ``val`` or ``test``.
-        read: Returns (H, W, 3) uint8 RGB pixels and the labels of the same size.
-        read_place: Returns CRS (WKT) and affine coefficients a, b, c, d, e, f, or ``None`` where there is no place.
-    """
-
-    id: str
-    split: str
-    read: Callable[[], tuple[NDArray[np.uint8], Labels]]
-    read_place: Callable[[], tuple[str, tuple[float, ...]] | None] = lambda: None
-
-
-def crop_windows(width: int, height: int, crops: Crops, *, split: str = "train") -> list[Window]:
-    """The crops of an image.
+def crop_windows(area: Window, crops: Crops, *, split: str = "train") -> list[Window]:
+    """The crops of an area of an image.
 
     Example:
-        >>> len(crop_windows(5616, 3744, Crops()))  # the paper's 8 x 5 crops of a SkyScapes tile
+        >>> len(crop_windows(Window(0, 0, 5616, 3744), Crops()))  # the paper's 8 x 5 crops of a SkyScapes tile
         40
-        >>> [window.column for window in crop_windows(1000, 400, Crops(size=400, stride=400, cover=True))]
+        >>> [w.column for w in crop_windows(Window(0, 0, 1000, 400), Crops(size=400, stride=400, cover=True))]
         [0, 300, 600]
     """
-    size = min(crops.size, width, height)
+    size = min(crops.size, area.width, area.height)
     stride = crops.stride if split == "train" or crops.stride_held is None else crops.stride_held
-    columns, rows = (_starts(length, size, stride, cover=crops.cover) for length in (width, height))
-    return [Window(column, row, size, size) for row in rows for column in columns]
+    columns = _starts(area.width, size, stride, cover=crops.cover)
+    rows = _starts(area.height, size, stride, cover=crops.cover)
+    return [Window(area.column + column, area.row + row, size, size) for row in rows for column in columns]
 
 
 def _starts(length: int, size: int, stride: int, *, cover: bool) -> list[int]:
@@ -149,8 +134,7 @@ def build(
     lines: list[dict[str, Any]] = []
     dropped: Counter[str] = Counter()
     for number, source in enumerate(sources, start=1):
-        for line in _triplets(source, rulebook, folder, settings, dropped):
-            lines.append({"dataset": name, **line})
+        lines.extend({"dataset": name, **line} for line in _triplets(source, rulebook, folder, settings, dropped))
         if progress is not None:
             progress(number)
     if not lines:
@@ -172,48 +156,37 @@ def build(
 def _triplets(
     source: LabelledSource, rulebook: Rulebook, folder: Path, settings: Settings, dropped: Counter[str]
 ) -> Iterator[dict[str, Any]]:
-    pixels, labels = source.read()
-    place = source.read_place()
-    height, width = labels.classes.shape
-    windows = crop_windows(width, height, settings.crops, split=source.split)
-    for window in windows:
+    windows = [(s, w) for s, area in source.areas for w in crop_windows(area, settings.crops, split=s)]
+    for split, window in windows:
+        piece = source.read(window)
         scene = source.id if len(windows) == 1 else f"{source.id}_{window.column}_{window.row}"
-        rows, columns = (
-            slice(window.row, window.row + window.height),
-            slice(window.column, window.column + window.width),
-        )
-        part = Labels(
-            classes=labels.classes[rows, columns],
-            names=labels.names,
-            gsd_m=labels.gsd_m,
-            instances=None if labels.instances is None else labels.instances[rows, columns],
-        )
         side = min(settings.crops.side, window.width)
+        spot = _placed(source.place, window, side)
+        labels = Labels(classes=piece.classes, names=source.names, gsd_m=source.gsd_m, instances=piece.instances)
         image: Path | None = None
         kept = 0
-        for meaning in meanings(part, rulebook, connectivity=settings.connectivity):
+        for meaning in meanings(labels, rulebook, connectivity=settings.connectivity):
             mask = _smaller(meaning.mask, side)
             reason = why_dropped(meaning, mask, settings.filters)
             if reason:
                 dropped[reason] += 1
                 continue
             kept += 1
-            identifier = f"{scene}_{kept:02d}"
-            target = folder / "images" / f"{identifier}.tif"
-            spot = _placed(place, window, side)
+            target = folder / "images" / f"{scene}_{kept:02d}.tif"
+            drawn = folder / "masks" / target.name
             if image is None:
                 image = target
-                _write_raster(image, _smaller_picture(pixels[rows, columns], side), spot)
+                _write_raster(image, _smaller_picture(piece.pixels, side), spot)
             else:
                 _share(image, target)
-            _write_raster(folder / "masks" / f"{identifier}.tif", mask.astype(np.uint8) * 255, spot)
+            _write_raster(drawn, mask.astype(np.uint8) * 255, spot)
             yield {
-                "id": identifier,
+                "id": target.stem,
                 "scene": scene,
-                "split": source.split,
+                "split": split,
                 "image": f"images/{image.name}",
-                "mask": f"masks/{identifier}.tif",
-                **_said(meaning),
+                "mask": f"masks/{drawn.name}",
+                **_said(meaning, rulebook),
             }
 
 
@@ -241,9 +214,9 @@ def why_dropped(meaning: Meaning, mask: NDArray[np.bool_], filters: Filters) -> 
     return ""
 
 
-def _said(meaning: Meaning) -> dict[str, Any]:
+def _said(meaning: Meaning, rulebook: Rulebook) -> dict[str, Any]:
     relation = meaning.relation
-    said = phrases(meaning.category.words, relation.name if relation else "")
+    said = phrases(meaning.category.words, relation.name if relation else "", nouns=rulebook.nouns)
     return {
         "phrases": {language: several[0] for language, several in said.items()},
         "wordings": {language: list(several) for language, several in said.items()},
@@ -281,9 +254,8 @@ def _smaller_picture(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BOX))
 
 
-def _placed(
-    place: tuple[str, tuple[float, ...]] | None, window: Window, side: int
-) -> tuple[str, tuple[float, ...]] | None:
+def _placed(place: Place | None, window: Window, side: int) -> Place | None:
+    """The place of a crop that was made smaller."""
     if place is None:
         return None
     crs, (a, b, c, d, e, f) = place
@@ -293,7 +265,7 @@ def _placed(
     return crs, (a * scale, b * scale, x, d * scale, e * scale, y)
 
 
-def _write_raster(path: Path, values: NDArray[np.uint8], place: tuple[str, tuple[float, ...]] | None) -> None:
+def _write_raster(path: Path, values: NDArray[np.uint8], place: Place | None) -> None:
     """A TIFF, a GeoTIFF where there is a place."""
     if place is None:
         from PIL import Image

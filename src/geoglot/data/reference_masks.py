@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoglot.data.mask_regions import Connectivity, Mask, contact, label_regions
-from geoglot.data.reference_rules import DOUBT, Category, Relation, Rulebook
+from geoglot.data.mask_regions import Connectivity, Mask, contact, label_regions, within
+from geoglot.data.reference_rules import BODY, DEPTH_M, DOUBT, Category, Relation, Rulebook
 
 LEAST_BUFFER = 1.5  # pixels: corners touch
 WIDER = 1.5
@@ -111,9 +111,16 @@ def related(
     if count == 0 or not reference.any():
         return np.zeros(regions.shape, dtype=bool), 0
     radius = max(LEAST_BUFFER, relation.buffer_m / gsd_m)
+    if relation.rule == "enclose":
+        reference = without_strips(reference, DEPTH_M / gsd_m)
     share = contact(regions, count, reference, radius)
     wider = contact(regions, count, reference, WIDER * radius)
     holds = (share > 0) & (share >= relation.share)
     unsure = ~holds & ((share >= DOUBT * relation.share) | (wider >= relation.share)) & (wider > 0)
+    if relation.rule == "enclose":
+        inside = regions[(regions > 0) & ~within(regions == 0, max(BODY, radius))]
+        is_seam = np.bincount(inside, minlength=count + 1)[1:] == 0
+        unsure |= holds & is_seam
+        holds &= ~is_seam
     sizes = np.bincount(regions.ravel(), minlength=count + 1)[1:]
     return np.concatenate([[False], holds])[regions], int(sizes[unsure].sum())

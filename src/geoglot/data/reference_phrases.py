@@ -1,14 +1,18 @@
-"""Nouns, attributes and relations in four languages, and the phrases they make.
+"""Phrases in four languages that say the same: a category with or without a relation.
 
-The first wording of a phrase is the paper's form, a bare singular ("building along the road"); the others say the same
-in the plural, with and without an article. Arabic is written without vowel marks and case endings; a participle takes
-the article where its noun has one, and the plural of things agrees as a feminine singular.
+The first wording is the form that the paper uses, a bare singular ("building along the road"); the others say the same
+in the plural, and with the article. Arabic is written without vowel marks and case endings; a participle takes the
+article where its noun has one, and the plural of things agrees as a feminine singular.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
+
+from geoglot.core.errors import UsageError
+from geoglot.data.reference_words import NOUN_FORMS, PARTICIPLES, RELATION_FORMS
 
 LANGUAGES: Final = ("en", "ar", "fr", "it")
 Gender = Literal["m", "f"]
@@ -21,116 +25,86 @@ class Noun:
     Attributes:
         singular: Without an article; the only form of what is not counted.
         plural: Without an article; empty for what is not counted.
-        definite: With the article, plural where there is one.
+        definite: With the article, plural where there is one; empty where it is not known.
         gender: ``m`` or ``f``; ``m`` where the language has none.
     """
 
     singular: str
-    plural: str
-    definite: str
-    gender: Gender
+    plural: str = ""
+    definite: str = ""
+    gender: Gender = "m"
 
 
-def _noun(text: str) -> Noun:
-    singular, plural, definite, gender = text.split("|")
+def read_noun(text: str) -> Noun:
+    """A noun in the notation ``singular|plural|with the article|gender``; what comes after the first may be missing.
+
+    Raises:
+        UsageError: There is no singular, there are more parts, or the gender is neither ``m`` nor ``f``.
+
+    Example:
+        >>> read_noun("eau||l'eau|f").gender
+        'f'
+        >>> read_noun("vineyard|vineyards").plural
+        'vineyards'
+    """
+    parts = [part.strip() for part in text.split("|")]
+    singular, plural, definite, gender = (*parts, "", "", "", "")[:4]
+    if not singular or len(parts) > 4 or gender not in ("", "m", "f"):
+        remedy = "write singular|plural|with the article|m or f, such as route|routes|les routes|f"
+        raise UsageError(text, cause="is not a noun in this notation", remedy=remedy)
     return Noun(singular, plural, definite, "f" if gender == "f" else "m")
 
 
-_NOUN_TABLE: Final = {
-    "water": ("water||the water|m", "مياه||المياه|f", "eau||l'eau|f", "acqua||l'acqua|f"),
-    "bare land": (
-        "bare land||the bare land|m",
-        "أرض جرداء|أراض جرداء|الأراضي الجرداء|f",
-        "terrain nu|terrains nus|les terrains nus|m",
-        "terreno spoglio|terreni spogli|i terreni spogli|m",
-    ),
-    "road": ("road|roads|the roads|m", "طريق|طرق|الطرق|m", "route|routes|les routes|f", "strada|strade|le strade|f"),
-    "building": (
-        "building|buildings|the buildings|m",
-        "مبنى|مبان|المباني|m",
-        "bâtiment|bâtiments|les bâtiments|m",
-        "edificio|edifici|gli edifici|m",
-    ),
-    "vegetation": (
-        "vegetation||the vegetation|m",
-        "غطاء نباتي||الغطاء النباتي|m",
-        "végétation||la végétation|f",
-        "vegetazione||la vegetazione|f",
-    ),
-}
-NOUNS: Final[dict[str, dict[str, Noun]]] = {
-    name: {language: _noun(form) for language, form in zip(LANGUAGES, forms, strict=True)}
-    for name, forms in _NOUN_TABLE.items()
-}
-
-# Participles have four forms, masculine and feminine, singular and plural; the Arabic ones are singular without and
-# with the article: masculine, feminine, definite masculine, definite feminine.
-_SURROUNDED: Final = ("surrounded", "محاط|محاطة|المحاط|المحاطة", "entouré|entourée|entourés|entourées",
-                      "circondato|circondata|circondati|circondate")  # fmt: skip
-_RELATION_TABLE: Final = {
-    "along the road": ("along the road", "على طول الطريق", "le long de la route", "lungo la strada"),
-    "by the water": ("by the water", "بجانب المياه", "au bord de l'eau", "vicino all'acqua"),
-    "surrounded by building": ("{} by buildings", "{} بالمباني", "{} de bâtiments", "{} da edifici"),
-    "surrounded by vegetation": ("{} by vegetation", "{} بالغطاء النباتي", "{} de végétation", "{} da vegetazione"),
-    "surrounded by bare land": ("{} by bare land", "{} بأرض جرداء", "{} de terrains nus", "{} da terreni spogli"),
-    "surrounded by water": ("{} by water", "{} بالمياه", "{} d'eau", "{} dall'acqua"),
-}
-RELATIONS: Final[dict[str, dict[str, str]]] = {
-    name: dict(zip(LANGUAGES, forms, strict=True)) for name, forms in _RELATION_TABLE.items()
-}
-
-
-def wordings(language: str, noun: Noun, relation: str = "", *, participle: str = "") -> tuple[str, ...]:
-    """The ways to say a noun with a relation, the paper's form first.
+def phrases(
+    category: str, relation: str = "", *, nouns: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """All wordings by language; languages in which the noun is not known are left out.
 
     Args:
-        language: One of ``LANGUAGES``.
-        noun: In that language.
-        relation: Words of the relation in that language; ``{}`` stands for the participle.
-        participle: Its forms, separated by ``|``.
-
-    Example:
-        >>> wordings("fr", NOUNS["building"]["fr"], "le long de la route")[0]
-        'bâtiment le long de la route'
-    """
-    written = []
-    for form, plural, definite in (
-        (noun.singular, False, False),
-        (noun.plural, True, False),
-        (noun.definite, bool(noun.plural), True),
-    ):
-        if form:
-            agreed = _agreed(language, participle, noun.gender, plural=plural, definite=definite) if participle else ""
-            written.append(f"{form} {relation.format(agreed)}".strip())
-    return tuple(dict.fromkeys(written))
-
-
-def _agreed(language: str, participle: str, gender: Gender, *, plural: bool, definite: bool) -> str:
-    forms = participle.split("|")
-    if len(forms) == 1:
-        return forms[0]
-    feminine = gender == "f"
-    if language == "ar":  # the plural of things is feminine singular
-        return forms[2 * definite + (feminine or plural)]
-    return forms[2 * plural + feminine]
-
-
-def phrases(category: str, relation: str = "") -> dict[str, tuple[str, ...]]:
-    """All wordings by language.
-
-    Args:
-        category: Attribute and noun, a key of ``NOUNS``.
-        relation: A key of ``RELATIONS``, or empty.
+        category: Attribute and noun, a key of the noun table.
+        relation: A key of the relation table, or empty.
+        nouns: Forms of nouns by category and language, which come before those of the table. A noun of neither is
+            written as it is, in English.
 
     Example:
         >>> phrases("building", "along the road")["it"]
         ('edificio lungo la strada', 'edifici lungo la strada', 'gli edifici lungo la strada')
-        >>> phrases("vegetation", "surrounded by building")["fr"][0]
-        'végétation entourée de bâtiments'
+        >>> phrases("vegetation", "surrounded by building")["fr"]
+        ('végétation entourée de bâtiments', 'la végétation entourée de bâtiments')
+        >>> phrases("building", "surrounded by vegetation")["ar"][2]  # the participle has the article, too
+        'المباني المحاطة بالغطاء النباتي'
+        >>> phrases("vineyard", nouns={"vineyard": {"fr": "vigne|vignes|les vignes|f"}})
+        {'en': ('vineyard',), 'fr': ('vigne', 'vignes', 'les vignes')}
     """
-    written = {}
-    for position, language in enumerate(LANGUAGES):
-        words = RELATIONS[relation][language] if relation else ""
-        participle = _SURROUNDED[position] if "{}" in words else ""
-        written[language] = wordings(language, NOUNS[category][language], words, participle=participle)
-    return written
+    table = dict(zip(LANGUAGES, NOUN_FORMS.get(category, ()), strict=False)) or {"en": category}
+    forms = {**table, **(nouns or {}).get(category, {})}
+    said: dict[str, tuple[str, ...]] = {
+        language: _wordings(language, read_noun(forms[language]), relation)
+        for language in LANGUAGES
+        if language in forms
+    }
+    if relation:  # the paper's own words are English, too: "surrounded by building"
+        literal = f"{read_noun(forms['en']).singular} {relation}"
+        said["en"] = tuple(dict.fromkeys((*said["en"], literal)))
+    return said
+
+
+def _wordings(language: str, noun: Noun, relation: str) -> tuple[str, ...]:
+    position = LANGUAGES.index(language)
+    words = RELATION_FORMS[relation][position] if relation else ""
+    agreeing = PARTICIPLES[relation.split()[0]][position - 1].split("|") if "{}" in words else []
+    counted = bool(noun.plural)
+    forms = ((noun.singular, False, False), (noun.plural, True, False), (noun.definite, counted, True))
+    written = []
+    for form, plural, definite in forms:
+        if form:
+            at = _agreement(language, noun.gender, plural=plural, definite=definite)
+            written.append(f"{form} {words.format(agreeing[at]) if agreeing else words}".strip())
+    return tuple(dict.fromkeys(written))
+
+
+def _agreement(language: str, gender: Gender, *, plural: bool, definite: bool) -> int:
+    """Which of the four forms of a participle goes with a noun."""
+    if language == "ar":  # the plural of things is a feminine singular
+        return 2 * definite + (gender == "f" or plural)
+    return 2 * plural + (gender == "f")

@@ -9,19 +9,29 @@ as it names none:
   outline, too, and nothing beyond it counts. ``touch``: at least a small share. ``contain`` (in, on): at least half,
   close by, as one sees the ground around what stands on it. ``enclose`` (surrounded by): nearly all.
 - A buffer is at least 1.5 pixels, so that what touches by a corner is always near.
+- What encloses must have some depth: strips of the reference narrower than ``2 * DEPTH_M`` are left out, for a villa
+  with two metres of sand around it stands in a street, not in a desert. What is enclosed must have a body: a region of
+  which no pixel lies ``BODY`` pixels, and farther than the buffer, inside is a seam, not a place.
 - A region whose share lies just below what is asked (from ``share * DOUBT`` on), or that meets the rule with a buffer
-  1.5 times as wide only, is *doubtful*: it is not meant, but where much is doubtful the triplet is dropped.
+  1.5 times as wide only, is *doubtful*: it is not meant, but where much is doubtful the triplet is dropped. So is an
+  enclosed seam.
+- Which classes a category includes: *road marking* is the lane markings (identity); *vehicle* is everything that
+  drives or is drawn, *light-duty* cars and vans, *heavy-duty* trucks of both sizes and buses, *long* the large trucks
+  (the paper does not say what is long); *truck* both sizes (inclusion). Lane markings count as road where they lie on
+  one. *driving on the road* is said of vehicles, *on the road* of what does not drive by itself, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Rule = Literal["touch", "contain", "enclose"]
 
 DOUBT = 0.7
+BODY = 3
+DEPTH_M = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +85,14 @@ class Rulebook:
         categories: In the order in which triplets are made.
         relations: Likewise.
         references: Categories that only relations speak of.
+        nouns: By category, its forms by language in the notation of :mod:`geoglot.data.reference_phrases`, for nouns
+            that are not in the table there.
     """
 
     categories: tuple[Category, ...]
     relations: tuple[Relation, ...]
     references: tuple[Category, ...] = ()
+    nouns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def reference(self, relation: Relation) -> Category:
         """The category that a relation is to."""
@@ -97,7 +110,7 @@ class Rulebook:
         names = {category.name for category in categories}
         known = names | {category.name for category in references}
         relations = tuple(r for r in self.relations if r.reference in known and names & set(r.subjects))
-        return Rulebook(categories=categories, relations=relations, references=references)
+        return Rulebook(categories=categories, relations=relations, references=references, nouns=self.nouns)
 
 
 def _kept(category: Category, classes: Collection[str]) -> Category:
@@ -109,27 +122,115 @@ def _kept(category: Category, classes: Collection[str]) -> Category:
     )
 
 
-LAND_COVER = Rulebook(
+def _category(name: str, *classes: str, attribute: str = "", lying_on: tuple[str, ...] = ()) -> Category:
+    return Category(name=name, classes=classes or (name,), attribute=attribute, lying_on=lying_on)
+
+
+def _relation(name: str, rule: Rule, reference: str, *, buffer_m: float, share: float, of: str) -> Relation:
+    subjects = tuple(subject.strip() for subject in of.split(","))
+    return Relation(name=name, reference=reference, rule=rule, buffer_m=buffer_m, share=share, subjects=subjects)
+
+
+# fmt: off
+_MARKING = ("lane marking",)
+_PARKING = ("paved parking place", "non-paved parking place")
+
+SKYSCAPES = Rulebook(
     categories=(
-        Category(name="water", classes=("water",)),
-        Category(name="bare land", classes=("land", "bare land", "barren", "bare soil")),
-        Category(name="road", classes=("road", "roads")),
-        Category(name="building", classes=("building", "buildings")),
-        Category(name="vegetation", classes=("vegetation", "tree", "trees", "low vegetation", "grass", "forest")),
+        _category("road", "paved road", "non-paved road", lying_on=_MARKING),
+        _category("road", "paved road", attribute="paved", lying_on=_MARKING),
+        _category("road", "non-paved road", attribute="unpaved"),
+        _category("vehicle", "car", "van", "truck", "large truck", "bus", "trailer"),
+        _category("vehicle", "car", "van", attribute="light-duty"),
+        _category("vehicle", "truck", "large truck", "bus", attribute="heavy-duty"),
+        _category("car"),
+        _category("van"),
+        _category("building"),
+        _category("truck", "truck", "large truck"),
+        _category("truck", "large truck", attribute="long"),
+        _category("trailer"),
+        _category("bus"),
+        _category("road marking", "lane marking"),
+        _category("bikeway"),
+        _category("sidewalk"),
+        _category("tree"),
+        _category("low vegetation"),
+        _category("impervious surface"),
+    ),
+    references=(_category("parking area", *_PARKING, lying_on=_MARKING),),
+    relations=(
+        _relation("in the parking area", "contain", "parking area", buffer_m=0.5, share=0.5,
+                  of="vehicle, car, van, truck, trailer, bus"),
+        _relation("with a parking lot", "touch", "parking area", buffer_m=8, share=0.1, of="building"),
+        _relation("driving on the road", "contain", "road", buffer_m=0.5, share=0.5,
+                  of="vehicle, car, van, truck, bus"),
+        _relation("on the road", "contain", "road", buffer_m=0.5, share=0.5, of="road marking, trailer, vehicle"),
+        _relation("along the road", "touch", "road", buffer_m=12, share=0.1, of="building"),
+        _relation("along the road", "touch", "road", buffer_m=5, share=0.1, of="tree, low vegetation"),
+        _relation("along the road", "touch", "road", buffer_m=2, share=0.2, of="sidewalk, bikeway"),
+        _relation("along with tree", "touch", "tree", buffer_m=3, share=0.1, of="road, sidewalk, bikeway"),
+        _relation("surrounded by building", "enclose", "building", buffer_m=4, share=0.6,
+                  of="low vegetation, tree, impervious surface"),
+    ),
+)
+"""The paper's 14 categories, 5 attributes and 7 relations, for the 20 classes of SkyScapes."""
+
+_ROADS = ("road", "roads", "street", "avenue", "motorway", "roundabout", "paved road", "non-paved road")
+_BUILDINGS = ("building", "buildings", "house", "houses", "industrial building", "terminal", "roof")
+_GREENS = ("vegetation", "tree", "trees", "low vegetation", "grass", "forest", "meadow", "garden", "park", "shrub")
+
+GENERAL = Rulebook(
+    categories=(
+        _category("water", "water", "sea", "river", "lake", "pond"),
+        _category("bare land", "land", "bare land", "barren", "bare soil", "desert"),
+        _category("road", *_ROADS),
+        _category("building", *_BUILDINGS),
+        _category("vegetation", *_GREENS),
+        _category("house", "house", "houses"),
+        _category("industrial building"),
+        _category("tree", "tree", "trees"),
+        _category("forest"),
+        _category("meadow", "meadow", "grass", "grassland"),
+        _category("farmland", "farmland", "agriculture", "cropland", "agricultural land"),
+        _category("beach"),
+        _category("river"),
+        _category("lake"),
+        _category("sea"),
+        _category("motorway"),
+        _category("roundabout"),
+        _category("railway", "railway", "rail"),
+        _category("bridge"),
+        _category("parking area", "car park", "parking area", "parking lot", "parking"),
+        _category("car", "car", "cars"),
+        _category("plane", "plane", "airplane", "aircraft"),
+        _category("ship"),
+        _category("boat"),
+        _category("container"),
+        _category("storage tank"),
+        _category("swimming pool", "swimming pool", "pool"),
+        _category("tennis court"),
+        _category("football field"),
+        _category("baseball diamond"),
+        _category("stadium"),
+        _category("playground"),
+        _category("runway"),
+        _category("pier"),
     ),
     relations=(
-        Relation(name="along the road", reference="road", rule="touch", buffer_m=10, share=0.15,
-                 subjects=("building", "vegetation")),
-        Relation(name="by the water", reference="water", rule="touch", buffer_m=10, share=0.1,
-                 subjects=("building", "vegetation", "road")),
-        Relation(name="surrounded by building", reference="building", rule="enclose", buffer_m=6, share=0.7,
-                 subjects=("vegetation", "bare land", "water")),
-        Relation(name="surrounded by vegetation", reference="vegetation", rule="enclose", buffer_m=6, share=0.7,
-                 subjects=("building", "water", "bare land")),
-        Relation(name="surrounded by bare land", reference="bare land", rule="enclose", buffer_m=3, share=0.8,
-                 subjects=("building", "water", "vegetation")),
-        Relation(name="surrounded by water", reference="water", rule="enclose", buffer_m=6, share=0.8,
-                 subjects=("bare land", "vegetation")),
+        _relation("along the road", "touch", "road", buffer_m=10, share=0.15, of="building, house, vegetation, tree"),
+        _relation("by the water", "touch", "water", buffer_m=10, share=0.1, of="building, house, vegetation, road"),
+        _relation("in the parking area", "contain", "parking area", buffer_m=1, share=0.5, of="car"),
+        _relation("driving on the road", "contain", "road", buffer_m=1, share=0.5, of="car"),
+        _relation("next to the building", "touch", "building", buffer_m=10, share=0.2,
+                  of="swimming pool, parking area, tree"),
+        _relation("surrounded by building", "enclose", "building", buffer_m=6, share=0.7,
+                  of="vegetation, water"),
+        _relation("surrounded by vegetation", "enclose", "vegetation", buffer_m=6, share=0.7,
+                  of="building, house, water, parking area"),
+        _relation("surrounded by bare land", "enclose", "bare land", buffer_m=3, share=0.8,
+                  of="building, water, vegetation"),
+        _relation("surrounded by water", "enclose", "water", buffer_m=6, share=0.8, of="bare land, vegetation"),
     ),
-)  # fmt: skip
-"""Water, bare land, road, building, vegetation: the Dubai set and rasters like it."""
+)
+"""What land cover maps, generated scenes and users' own class maps have; :meth:`Rulebook.restricted` takes its part."""
+# fmt: on
