@@ -18,7 +18,7 @@ from geoglot.core.records import Window
 
 CELL = 4
 """Working pixels of a cell of scores, each way: windows begin on whole cells."""
-COARSEST, FINEST = 64.0, 0.125
+COARSEST, FINEST = 1024.0, 0.125
 """Full-resolution pixels of a working pixel, at most and at least."""
 _AS_IT_IS = 1.25
 _WHOLE = 0.1
