@@ -28,6 +28,7 @@ COMMANDS = [
     "index",
     "info",
     "leaderboard",
+    "locate",
     "match",
     "methods",
     "models",
@@ -36,6 +37,7 @@ COMMANDS = [
     "remove",
     "report",
     "search",
+    "segment",
     "train",
     "verify",
 ]
