@@ -27,6 +27,7 @@ from geoglot.engine.phrase_map.training import (
 )
 from geoglot.methods.segmentation import phrase_map
 from geoglot.models.segmenter import phrase_scores
+from geoglot.nn.late_fusion import phrase_logits
 from geoglot.text.tokenizer import Tokenizer
 
 COLOURS = np.array([[20, 60, 160], [190, 170, 120], [90, 90, 90], [200, 40, 40], [30, 140, 30], [0, 0, 0]], np.uint8)
@@ -187,7 +188,7 @@ def test_the_exported_networks_compute_the_same(tokenizer: Tokenizer, tmp_path: 
     with torch.no_grad():
         expected = PixelGraph(model)(other).numpy()
         phrases = model.encode_text(tokens)
-        logits = phrase_map.phrase_logits(torch.from_numpy(expected), phrases)
+        logits = phrase_logits(torch.from_numpy(expected), phrases)
     (features,) = network.run(None, {"pixels": other.numpy()})
     np.testing.assert_allclose(features, expected, atol=1e-4)
     scores = phrase_scores(features, phrases.numpy())

@@ -28,11 +28,11 @@ from geoglot.engine.phrase_map.pictures import (
     rendered_pictures,
     surveyed_pictures,
 )
-from geoglot.engine.phrase_map.training import CHECKPOINT, KIND, SegmenterRecipe, segmenter_recipe
+from geoglot.engine.phrase_map.training import CHECKPOINT, KIND, SegmenterRecipe, new_model, segmenter_recipe
 from geoglot.geo.resample import to_square
-from geoglot.methods.segmentation import phrase_map
 from geoglot.models.bundle import IMAGE, TEXT, TOKENIZER, WORDS
 from geoglot.models.segmenter import STRIDE, SegmenterBundle, load_segmenter
+from geoglot.nn.late_fusion import LateFusion
 from geoglot.text.known_words import KnownWords
 from geoglot.text.tokenizer import Tokenizer
 
@@ -45,7 +45,7 @@ _CALIBRATION_SIDE: Final = 256
 class PixelGraph(nn.Module):
     """uint8 pixels in, features out."""
 
-    def __init__(self, model: phrase_map.Model) -> None:
+    def __init__(self, model: LateFusion) -> None:
         super().__init__()
         self.model = model
 
@@ -57,7 +57,7 @@ class PixelGraph(nn.Module):
 class PhraseGraph(nn.Module):
     """Token ids in, vectors and offsets out."""
 
-    def __init__(self, model: phrase_map.Model) -> None:
+    def __init__(self, model: LateFusion) -> None:
         super().__init__()
         self.model = model
 
@@ -74,7 +74,7 @@ def is_segmenter_run(run: Path) -> bool:
         return False
 
 
-def load_run(run: Path) -> tuple[phrase_map.Model, Tokenizer, SegmenterRecipe]:
+def load_run(run: Path) -> tuple[LateFusion, Tokenizer, SegmenterRecipe]:
     """A trained segmenter in evaluation mode.
 
     Raises:
@@ -84,7 +84,7 @@ def load_run(run: Path) -> tuple[phrase_map.Model, Tokenizer, SegmenterRecipe]:
         raise DataError(run, cause="is no run of the segmenter", remedy="give the folder of 'geoglot train segmenter'")
     stored = json.loads((run / "recipe.json").read_text())
     recipe = segmenter_recipe(stored)
-    model = phrase_map.Model(phrase_map.Config(**recipe.config))
+    model = new_model(recipe)
     model.load_state_dict(checkpoint.load(run / CHECKPOINT))
     return model.eval(), Tokenizer.load(run / "tokenizer.json", max_length=model.config.max_length), recipe
 
@@ -140,7 +140,7 @@ def export_segmenter(
     return out
 
 
-def _write_networks(model: phrase_map.Model, tokenizer: Tokenizer, folder: Path) -> None:
+def _write_networks(model: LateFusion, tokenizer: Tokenizer, folder: Path) -> None:
     export.fold_normalisation(model)
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (2, 96, 128, 3), dtype=torch.uint8, generator=generator)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from geoglot.core import registry
 from geoglot.core.runs import environment, write_json
 from geoglot.data.captioned import load_dataset
 from geoglot.data.ground_words import LANGUAGES
@@ -32,7 +34,8 @@ from geoglot.engine.phrase_map.pictures import (
 )
 from geoglot.engine.place.product import backbone_of
 from geoglot.engine.recipe import known_fields
-from geoglot.methods.segmentation import phrase_map
+from geoglot.nn import late_fusion
+from geoglot.nn.late_fusion import LateFusion
 from geoglot.nn.segmenter import resized
 from geoglot.text.tokenizer import Tokenizer
 
@@ -106,13 +109,19 @@ def segmenter_recipe(values: Mapping[str, Any]) -> SegmenterRecipe:
     return SegmenterRecipe(**fields)
 
 
-def starting_model(recipe: SegmenterRecipe, run: Path) -> tuple[phrase_map.Model, Tokenizer]:
+def new_model(recipe: SegmenterRecipe) -> LateFusion:
+    """The method's model, untrained."""
+    method = registry.load("geoglot.methods.segmentation", recipe.method)
+    return cast(LateFusion, method.Model(method.Config(**recipe.config)))
+
+
+def starting_model(recipe: SegmenterRecipe, run: Path) -> tuple[LateFusion, Tokenizer]:
     """The method's model with both networks of a run of geoglot-compact.
 
     Raises:
         DataError: The run has other networks.
     """
-    model = phrase_map.Model(phrase_map.Config(**recipe.config))
+    model = new_model(recipe)
     backbone = backbone_of(run)
     model.backbone.load_state_dict(backbone.state_dict())
     tensors = checkpoint.load(run / CHECKPOINT)
@@ -153,7 +162,7 @@ def read_material(recipe: SegmenterRecipe, data_root: Path | None, progress: Pro
 
 
 def step_losses(
-    model: phrase_map.Model, tokenizer: Tokenizer, material: Material, recipe: SegmenterRecipe
+    model: LateFusion, tokenizer: Tokenizer, material: Material, recipe: SegmenterRecipe
 ) -> dict[str, Tensor]:
     """Losses of one step: ``mask``, ``overlap`` and ``captions``, a mean each."""
     masks, captions = material.masks.draw(recipe.pictures), material.captions.draw(recipe.captioned)
@@ -166,9 +175,9 @@ def step_losses(
     features = mapped.float()[masks.picture]
     logits = torch.einsum("mdhw,md->mhw", features, own[:, :-1]) + own[:, -1, None, None]
     logits = resized(logits[:, None], masks.masks.shape[1:])[:, 0]
-    terms = phrase_map.mask_losses(logits, masks.masks, masks.known)
-    evidence = phrase_map.phrase_logits(shown.float(), others)
-    terms["captions"] = phrase_map.caption_losses(evidence, captions.present, model.config.sharpness)
+    terms = late_fusion.mask_losses(logits, masks.masks, masks.known)
+    evidence = late_fusion.phrase_logits(shown.float(), others)
+    terms["captions"] = late_fusion.caption_losses(evidence, captions.present, model.config.sharpness)
     return {name: term.mean() for name, term in terms.items()}
 
 
@@ -222,11 +231,10 @@ def train_segmenter(
 class SegmenterTrainer:
     """Model, average, optimiser and schedule."""
 
-    def __init__(self, model: phrase_map.Model, recipe: SegmenterRecipe) -> None:
+    def __init__(self, model: LateFusion, recipe: SegmenterRecipe) -> None:
         self.recipe = recipe
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = phrase_map.Model(model.config)
-        self.average.load_state_dict(model.state_dict())
+        self.average = deepcopy(model)
         rate = recipe.learning_rate
         groups = [
             {"params": list(model.backbone.parameters()), "lr": rate * recipe.image_rate},
@@ -314,7 +322,7 @@ def overlaps(logits: NDArray[np.float32] | Tensor, mask: Tensor, known: Tensor) 
 
 @torch.no_grad()
 def validation(
-    model: phrase_map.Model, tokenizer: Tokenizer, material: Material, languages: tuple[str, ...]
+    model: LateFusion, tokenizer: Tokenizer, material: Material, languages: tuple[str, ...]
 ) -> dict[str, float]:
     """Mean IoU over pictures and names that are there: surveyed ones in each language, rendered ones in English."""
     model.eval()
@@ -330,7 +338,7 @@ def validation(
 
 
 def _overlaps(
-    model: phrase_map.Model, tokenizer: Tokenizer, pictures: list[MappedPicture], language: str
+    model: LateFusion, tokenizer: Tokenizer, pictures: list[MappedPicture], language: str
 ) -> Iterator[tuple[str, float]]:
     for picture in pictures:
         images = as_images(picture.pixels[None])
@@ -338,7 +346,7 @@ def _overlaps(
         asked = [p for p in picture.phrases() if (p.mask & p.known).mean() > 0.002]
         phrases = model.encode_text(torch.from_numpy(tokenizer.encode([p.wordings[language][0] for p in asked])))
         height, width = picture.classes.shape
-        maps = phrase_map.phrase_logits(features, phrases)
+        maps = late_fusion.phrase_logits(features, phrases)
         maps = F.interpolate(maps, scale_factor=4.0, mode="bilinear")[0, :, :height, :width]
         for phrase, logits in zip(asked, maps, strict=True):
             yield phrase.name, overlaps(logits, torch.from_numpy(phrase.mask), torch.from_numpy(phrase.known))
