@@ -28,7 +28,7 @@ def chunked_attention(query: Tensor, key: Tensor, value: Tensor, seen: Tensor, *
         >>> found.flatten().tolist()
         [3.0, 3.0, 3.0]
     """
-    parts = query.split(rows, 1)
+    parts = torch.split(query, rows, 1)
     if len(parts) == 1 or not torch.is_grad_enabled():
         return torch.cat([_attend(part, key, value, seen) for part in parts], 1)
     again = [checkpoint(_attend, part, key, value, seen, use_reentrant=False) for part in parts]

@@ -20,6 +20,18 @@ NO_WORD = -1e4
 """Added to what padding is worth; finite, so that a text without words reads zeros."""
 
 
+class PlaceConvolution(nn.Linear):
+    """A convolution of kernel 1 over places whose channels come last: a matrix and a bias for every place's vector."""
+
+
+class PlaceNorm(nn.Module):
+    """:func:`normalised_places` as a layer; it learns nothing."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, N, C) -> (B, N, C)."""
+        return normalised_places(features)
+
+
 def normalised_places(features: Tensor, epsilon: float = 1e-5) -> Tensor:
     """Every channel of every image to mean 0 and variance 1 over its places. (B, N, C) -> (B, N, C).
 
@@ -49,12 +61,13 @@ class WordPixelAttention(nn.Module):
     def __init__(self, width: int, words: int, *, heads: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
         self.heads = heads
-        self.places = nn.Linear(width, width)
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(words, width)
-        self.value = nn.Linear(words, width)
-        self.reading = nn.Linear(width, width)
-        self.joint = nn.Linear(width, width)
+        self.places = PlaceConvolution(width, width)
+        self.query = PlaceConvolution(width, width)
+        self.key = PlaceConvolution(words, width)
+        self.value = PlaceConvolution(words, width)
+        self.reading = PlaceConvolution(width, width)
+        self.joint = PlaceConvolution(width, width)
+        self.norm = PlaceNorm()
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, places: Tensor, words: Tensor, real: Tensor) -> Tensor:
@@ -67,12 +80,13 @@ class WordPixelAttention(nn.Module):
         """G of the module's equations. -> (B, N, C)."""
         batch, count, width = places.shape
         kept = real.to(words.dtype)[:, :, None]
-        query = self._split(normalised_places(self.query(places)))
+        query = self._split(self.norm(self.query(places)))
         key, value = self._split(self.key(words) * kept), self._split(self.value(words) * kept)
         logits = query @ key.transpose(-1, -2) / math.sqrt(width // self.heads)
         weights = (logits + (1 - kept.transpose(1, 2)[:, None]) * NO_WORD).softmax(-1)
         found = (weights @ value).transpose(1, 2).reshape(batch, count, width)
-        return normalised_places(self.reading(found))
+        out: Tensor = self.norm(self.reading(found))
+        return out
 
     def _split(self, vectors: Tensor) -> Tensor:
         batch, count, width = vectors.shape

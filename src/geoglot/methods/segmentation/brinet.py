@@ -102,12 +102,13 @@ class BidirectionalAttention(nn.Module):
         words = self.key_words(joined, states, real)
         value: Tensor = self.value(joined)
         found = (value.flatten(2) @ self.relations(joined, words)).view_as(value)
-        return torch.relu(self.join(torch.cat([found, words], 1))) + self.own(joined)
+        out: Tensor = torch.relu(self.join(torch.cat([found, words], 1))) + self.own(joined)
+        return out
 
     def key_words(self, joined: Tensor, states: Tensor, real: Tensor) -> Tensor:
         """What every place reads of the words. -> (B, C, H, W)."""
         asking: Tensor = self.asking(joined)
-        words = self.words(states)
+        words: Tensor = self.words(states)
         logits = words @ asking.flatten(2)
         weights = logits.masked_fill(~real[:, :, None], -torch.inf).softmax(1)
         return (words.transpose(1, 2) @ weights).view_as(asking)

@@ -100,7 +100,7 @@ class PairAttention(nn.Module):
         pairs = self.pairs(features, words)
         changed = pairs + self.output(self.attended(pairs, real))
         kept = real.to(changed.dtype)[:, :, None, None, None]
-        mean = (changed * kept).sum(1) / kept.sum(1)
+        mean: Tensor = (changed * kept).sum(1) / kept.sum(1)
         return mean.permute(0, 3, 1, 2)
 
     def pairs(self, features: Tensor, words: Tensor) -> Tensor:
@@ -161,10 +161,9 @@ class Model(ConvolutionalSegmenter):
         self.image = nn.Conv2d(self.backbone.channels[-1], config.image, 1)
         self.embedding = nn.Embedding(config.vocabulary, config.words)
         sizes = zip(widths, config.pairs, config.attention, strict=True)
-        self.attention = nn.ModuleList(
-            PairAttention(width, config.words, pairs, attention, config.rows) for width, pairs, attention in sizes
-        )
-        self.narrow = nn.ModuleList(nn.Conv2d(level.width, config.fusion, 1) for level in self.attention)
+        levels = [PairAttention(width, config.words, pairs, inner, config.rows) for width, pairs, inner in sizes]
+        self.attention = nn.ModuleList(levels)
+        self.narrow = nn.ModuleList(nn.Conv2d(level.width, config.fusion, 1) for level in levels)
         self.fusion = nn.ModuleList(GatedFusion(config.fusion) for _ in widths)
         self.score = nn.Conv2d(config.fusion, 1, 3, padding=1)
 
