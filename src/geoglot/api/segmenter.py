@@ -345,7 +345,7 @@ class Segmenter:
         with probability_maps(path, plan.texts, self.model, reading, work=work, progress=progress) as maps:
             info, grid = maps.info, maps.grid
             instances = [instances_of(maps, number, shaping) for number in range(len(plan.texts))]
-            chosen, told = plan.apply(instances, info)
+            chosen, told = plan.apply(instances, info, grid, self.model.gsd_m)
             final = [[shaped(one, info, shaping) for one in some] for some in chosen]
             if mask is not None:
                 write_mask(mask, maps, [[one.outline for one in some] for some in final], phrases, shaping.block)
