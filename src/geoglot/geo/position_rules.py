@@ -158,7 +158,7 @@ def _values(regions: Sequence[PixelRegion], rule: PositionRule, frame: Frame) ->
     places = np.array([(one.polygon.centroid.x, one.polygon.centroid.y) for one in regions]) - frame.middle
     if rule.kind == "central" or rule.direction is None:
         return -np.hypot(places[:, 0], places[:, 1])
-    return np.sum([places @ axis / frame.reach(axis) for axis in frame.axes(rule.direction)], axis=0)
+    return np.asarray(np.sum([places @ axis / frame.reach(axis) for axis in frame.axes(rule.direction)], axis=0))
 
 
 def length_of(polygon: Polygon) -> float:

@@ -342,7 +342,7 @@ class _Parser:
         """The name in its own words, and the rules with what its number and article say about them."""
         articles = {token.plain for token in kept[:2]}
         core, count = self._without_articles(kept), None
-        if any(rule.kind in _RANKING for rule in (*rules, *beside)) and len(core) > 1:
+        if len(core) > 1:
             word = core[0].plain
             if word in self._say.numbers or word.isdecimal():
                 count, core = self._number(word), self._without_articles(core[1:])
