@@ -28,6 +28,7 @@ _EXPORTS: dict[str, str] = {
     "DataError": "geoglot.core.errors",
     "Explanation": "geoglot.api.explain",
     "FileCaptions": "geoglot.api.captioner",
+    "Finding": "geoglot.api.find",
     "GeoglotError": "geoglot.core.errors",
     "HeatMap": "geoglot.api.locate",
     "Hit": "geoglot.core.records",
@@ -47,6 +48,7 @@ _EXPORTS: dict[str, str] = {
     "Window": "geoglot.core.records",
     "captioning_report": "geoglot.api.report_captioning",
     "explain": "geoglot.api.explain",
+    "find": "geoglot.api.find",
     "locate": "geoglot.api.locate",
     "matching_report": "geoglot.api.report_matching",
     "neighbours": "geoglot.api.neighbours",
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from geoglot.api.archive import Archive
     from geoglot.api.captioner import Caption, Captioner, FileCaptions
     from geoglot.api.explain import Explanation, explain
+    from geoglot.api.find import Finding, find
     from geoglot.api.locate import HeatMap, locate
     from geoglot.api.matcher import Match, Matcher
     from geoglot.api.neighbours import Neighbours, neighbours
@@ -83,6 +86,7 @@ __all__ = [
     "DataError",
     "Explanation",
     "FileCaptions",
+    "Finding",
     "GeoglotError",
     "HeatMap",
     "Hit",
@@ -103,6 +107,7 @@ __all__ = [
     "__version__",
     "captioning_report",
     "explain",
+    "find",
     "locate",
     "matching_report",
     "neighbours",

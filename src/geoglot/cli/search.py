@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
             unlike=options.unlike,
             terms=options.term,
             k=options.k,
-            within=_area(options),
+            within=area_of(options),
             after=options.after,
             before=options.before,
             source=options.source,
@@ -134,7 +134,8 @@ def run(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _area(options: argparse.Namespace) -> Area | None:
+def area_of(options: argparse.Namespace) -> Area | None:
+    """The box or the polygon that a search is limited to."""
     from geoglot.api.area import parse_bbox, read_polygon
 
     if options.bbox is not None:
