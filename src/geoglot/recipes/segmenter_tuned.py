@@ -3,7 +3,8 @@
 After the first part, things that only captions show in real pictures (tanks, planes, courts) were found in the right
 place but seldom with a probability above a half.
 
-Launch: ``geoglot train segmenter_tuned --backbone-weights runs/segmenter``, then ``geoglot export runs/segmenter_tuned``.
+Launch: ``geoglot train segmenter_tuned --backbone-weights runs/segmenter``, then
+``geoglot export runs/segmenter_tuned``.
 """
 
 from dataclasses import replace
