@@ -45,13 +45,12 @@ def load(root: str | Path | None = None) -> ReferringDataset:
     Raises:
         DataError: The class maps are absent.
     """
-    source = dataset_folder(FOLDER, root, expected="images/tN_00K.jpg, masks/tN_00K.png and mask_index.json")
-    folder = cache_folder() / "referring" / f"{NAME}-{_fingerprint(source)}"
+    folder = cache_folder() / "referring" / f"{NAME}-{_fingerprint(_source_folder(root))}"
     if not (folder / PHRASES_FILE).is_file():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{NAME}.") as temporary:
             made = Path(temporary) / "dataset"
-            build(sources(source), RULES, made, name=NAME, settings=SETTINGS)
+            build(sources(root), RULES, made, name=NAME, settings=SETTINGS)
             try:
                 made.rename(folder)
             except OSError:  # another process was first
@@ -60,17 +59,22 @@ def load(root: str | Path | None = None) -> ReferringDataset:
     return read_written(folder)
 
 
-def sources(folder: Path) -> list[LabelledSource]:
+def sources(root: str | Path | None = None) -> list[LabelledSource]:
     """The images with their class maps, by name.
 
     Raises:
-        DataError: An image or a mask is absent.
+        DataError: The dataset, or a mask, is absent.
     """
+    folder = _source_folder(root)
     names = read_classes(folder / "mask_index.json")
     images = sorted((folder / "images").glob("t*.jpg"))
     if not images:
         raise DataError(folder / "images", cause="holds no image tN_00K.jpg", remedy="copy the dataset again")
     return [_source(path, folder, names) for path in images if path.stem.partition("_")[0] in _TILES]
+
+
+def _source_folder(root: str | Path | None) -> Path:
+    return dataset_folder(FOLDER, root, expected="images/tN_00K.jpg, masks/tN_00K.png and mask_index.json")
 
 
 def _source(image: Path, folder: Path, names: dict[int, str]) -> LabelledSource:

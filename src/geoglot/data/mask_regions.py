@@ -71,16 +71,16 @@ def within(mask: Mask, radius: float) -> Mask:
     """
     if radius < 1 or not mask.any():
         return mask.copy()
-    reach = math.floor(radius)
+    reach = min(math.floor(radius), max(mask.shape))
     # Down the columns first: distance to the nearest pixel of the mask above or below, cut off beyond the reach.
-    rows = np.arange(mask.shape[0])[:, None]
-    far = mask.shape[0] + reach + 1
-    above = rows - np.maximum.accumulate(np.where(mask, rows, -far), axis=0)
-    below = np.minimum.accumulate(np.where(mask, rows, 2 * far)[::-1], axis=0)[::-1] - rows
-    down = np.minimum(np.minimum(above, below), reach + 1).astype(np.int32)
-    found = down <= radius
+    far = np.where(mask, 0, reach + 1).astype(np.int32)
+    down = far.copy()
+    for step in range(1, min(reach, mask.shape[0] - 1) + 1):
+        np.minimum(down[step:], far[:-step] + step, out=down[step:])
+        np.minimum(down[:-step], far[step:] + step, out=down[:-step])
+    found = down <= reach
     for shift in range(1, min(reach, mask.shape[1] - 1) + 1):
-        near = down <= math.sqrt(radius * radius - shift * shift)
+        near = down <= math.floor(math.sqrt(radius * radius - shift * shift))
         found[:, shift:] |= near[:, :-shift]
         found[:, :-shift] |= near[:, shift:]
     return found
@@ -96,7 +96,7 @@ def without_strips(mask: Mask, radius: float) -> Mask:
     Example:
         >>> mask = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], dtype=bool)
         >>> without_strips(mask, 1.0).astype(int).tolist()
-        [[1, 1, 1, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 0, 0]]
+        [[1, 1, 1, 0, 0], [1, 1, 1, 1, 0], [1, 1, 1, 0, 0]]
     """
     return within(~within(~mask, radius), radius) & mask
 
@@ -116,7 +116,7 @@ def outline(labels: NDArray[np.int32]) -> Mask:
     return edge & (labels > 0)
 
 
-def contact(labels: NDArray[np.int32], count: int, reference: Mask, radius: float) -> NDArray[np.float64]:
+def contact(labels: NDArray[np.int32], count: int, reference: Mask, *radii: float) -> NDArray[np.float64]:
     """Which share of every region's outline lies within a distance of a reference.
 
     The edge of the picture is outline, too: what lies beyond it is not seen, and does not count as reference.
@@ -125,18 +125,18 @@ def contact(labels: NDArray[np.int32], count: int, reference: Mask, radius: floa
         labels: (H, W) region numbers from 1, 0 outside.
         count: Number of regions.
         reference: (H, W) bool.
-        radius: Pixels.
+        radii: Distances, pixels.
 
     Returns:
-        (count,) float64 in [0, 1].
+        (distances, count) float64 in [0, 1].
 
     Example:
         >>> labels = np.array([[1, 1, 0, 0], [0, 0, 0, 2]], dtype=np.int32)
         >>> road = np.array([[0, 0, 1, 0], [0, 0, 0, 0]], dtype=bool)
         >>> contact(labels, 2, road, 1.0).tolist()  # one of two pixels beside it; the other region touches a corner
-        [0.5, 0.0]
+        [[0.5, 0.0]]
     """
     at_edge = outline(labels)
     everywhere = np.bincount(labels[at_edge], minlength=count + 1)[1:]
-    near = np.bincount(labels[at_edge & within(reference, radius)], minlength=count + 1)[1:]
-    return near / np.maximum(everywhere, 1)
+    near = [np.bincount(labels[at_edge & within(reference, radius)], minlength=count + 1)[1:] for radius in radii]
+    return np.stack(near) / np.maximum(everywhere, 1)

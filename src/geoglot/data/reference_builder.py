@@ -57,6 +57,7 @@ class Filters:
         most_share: One with a larger share is the whole crop.
         least_pixels: Likewise, in pixels of the crop as it is written.
         informative_share: A relation or attribute must leave out at least that share of the category's mask.
+        strips_share: At most that share of a surface may be narrower than surfaces of its kind are.
         doubtful_share: Regions in doubt may be at most that large, compared with the mask.
     """
 
@@ -64,6 +65,7 @@ class Filters:
     most_share: float = 0.9
     least_pixels: int = 48
     informative_share: float = 0.02
+    strips_share: float = 0.5
     doubtful_share: float = 0.25
 
 
@@ -203,6 +205,8 @@ def why_dropped(meaning: Meaning, mask: NDArray[np.bool_], filters: Filters) -> 
     share = mask.mean()
     if share < filters.least_share or np.count_nonzero(mask) < filters.least_pixels:
         return "too small"
+    if meaning.strips > filters.strips_share * np.count_nonzero(meaning.mask):
+        return "too narrow"
     if share > filters.most_share:
         return "whole crop"
     if meaning.relation is not None:

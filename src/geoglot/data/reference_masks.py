@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoglot.data.mask_regions import Connectivity, Mask, contact, label_regions, within
+from geoglot.data.mask_regions import Connectivity, Mask, contact, label_regions, within, without_strips
 from geoglot.data.reference_rules import BODY, DEPTH_M, DOUBT, Category, Relation, Rulebook
 
 LEAST_BUFFER = 1.5  # pixels: corners touch
@@ -51,6 +51,7 @@ class Meaning:
         mask: (H, W) bool.
         whole: (H, W) bool, mask of the category without the relation.
         doubtful: Pixels of regions of which one may think otherwise.
+        strips: Pixels of the mask where it is narrower than the category should be.
     """
 
     category: Category
@@ -58,6 +59,7 @@ class Meaning:
     mask: Mask
     whole: Mask
     doubtful: int = 0
+    strips: int = 0
 
     @property
     def template(self) -> str:
@@ -72,7 +74,9 @@ def meanings(labels: Labels, rulebook: Rulebook, *, connectivity: Connectivity =
     """Everything that a rulebook can say about a class map, the empty and the trivial included."""
     for category in rulebook.categories:
         whole = category_mask(labels, category, connectivity=connectivity)
-        yield Meaning(category=category, relation=None, mask=whole, whole=whole)
+        half = category.width_m / 2 / labels.gsd_m
+        strips = whole & ~without_strips(whole, half)
+        yield Meaning(category=category, relation=None, mask=whole, whole=whole, strips=int(strips.sum()))
         spoken_of = [relation for relation in rulebook.relations if category.name in relation.subjects]
         if not spoken_of:
             continue
@@ -80,7 +84,14 @@ def meanings(labels: Labels, rulebook: Rulebook, *, connectivity: Connectivity =
         for relation in spoken_of:
             reference = category_mask(labels, rulebook.reference(relation), connectivity=connectivity) & ~whole
             mask, doubtful = related(regions, count, reference, relation, gsd_m=labels.gsd_m)
-            yield Meaning(category=category, relation=relation, mask=mask, whole=whole, doubtful=doubtful)
+            yield Meaning(
+                category=category,
+                relation=relation,
+                mask=mask,
+                whole=whole,
+                doubtful=doubtful,
+                strips=int(np.count_nonzero(mask & strips)),
+            )
 
 
 def category_mask(labels: Labels, category: Category, *, connectivity: Connectivity = 8) -> Mask:
@@ -88,8 +99,8 @@ def category_mask(labels: Labels, category: Category, *, connectivity: Connectiv
     mask = labels.of(*category.classes)
     if category.lying_on:
         regions, count = label_regions(labels.of(*category.lying_on), connectivity=connectivity)
-        lies = contact(regions, count, mask, LEAST_BUFFER) >= 0.5
-        mask = mask | np.concatenate([[False], lies])[regions]
+        (share,) = contact(regions, count, mask, LEAST_BUFFER)
+        mask = mask | np.concatenate([[False], share >= 0.5])[regions]
     return mask
 
 
@@ -113,8 +124,7 @@ def related(
     radius = max(LEAST_BUFFER, relation.buffer_m / gsd_m)
     if relation.rule == "enclose":
         reference = without_strips(reference, DEPTH_M / gsd_m)
-    share = contact(regions, count, reference, radius)
-    wider = contact(regions, count, reference, WIDER * radius)
+    share, wider = contact(regions, count, reference, radius, WIDER * radius)
     holds = (share > 0) & (share >= relation.share)
     unsure = ~holds & ((share >= DOUBT * relation.share) | (wider >= relation.share)) & (wider > 0)
     if relation.rule == "enclose":

@@ -12,6 +12,7 @@ as it names none:
 - What encloses must have some depth: strips of the reference narrower than ``2 * DEPTH_M`` are left out, for a villa
   with two metres of sand around it stands in a street, not in a desert. What is enclosed must have a body: a region of
   which no pixel lies ``BODY`` pixels, and farther than the buffer, inside is a seam, not a place.
+- A surface (``width_m``) that is mostly narrower than its least width is dropped: a field's edge is no meadow.
 - A region whose share lies just below what is asked (from ``share * DOUBT`` on), or that meets the rule with a buffer
   1.5 times as wide only, is *doubtful*: it is not meant, but where much is doubtful the triplet is dropped. So is an
   enclosed seam.
@@ -24,7 +25,7 @@ as it names none:
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Rule = Literal["touch", "contain", "enclose"]
@@ -43,12 +44,14 @@ class Category:
         classes: Class names that it includes: one of the same meaning (identity) or several (inclusion).
         attribute: Word that narrows it, or empty.
         lying_on: Classes that count as this one where they lie on it, as markings on a road do.
+        width_m: A surface narrower than this is not what one would call so: a mask that is mostly narrower is dropped.
     """
 
     name: str
     classes: tuple[str, ...]
     attribute: str = ""
     lying_on: tuple[str, ...] = ()
+    width_m: float = 0.0
 
     @property
     def words(self) -> str:
@@ -114,16 +117,17 @@ class Rulebook:
 
 
 def _kept(category: Category, classes: Collection[str]) -> Category:
-    return Category(
-        name=category.name,
+    return replace(
+        category,
         classes=tuple(name for name in category.classes if name in classes),
-        attribute=category.attribute,
         lying_on=tuple(name for name in category.lying_on if name in classes),
     )
 
 
-def _category(name: str, *classes: str, attribute: str = "", lying_on: tuple[str, ...] = ()) -> Category:
-    return Category(name=name, classes=classes or (name,), attribute=attribute, lying_on=lying_on)
+def _category(
+    name: str, *classes: str, attribute: str = "", lying_on: tuple[str, ...] = (), width_m: float = 0.0
+) -> Category:
+    return Category(name=name, classes=classes or (name,), attribute=attribute, lying_on=lying_on, width_m=width_m)
 
 
 def _relation(name: str, rule: Rule, reference: str, *, buffer_m: float, share: float, of: str) -> Relation:
@@ -181,26 +185,26 @@ _GREENS = ("vegetation", "tree", "trees", "low vegetation", "grass", "forest", "
 
 GENERAL = Rulebook(
     categories=(
-        _category("water", "water", "sea", "river", "lake", "pond"),
-        _category("bare land", "land", "bare land", "barren", "bare soil", "desert"),
-        _category("road", *_ROADS),
+        _category("water", "water", "sea", "river", "lake", "pond", width_m=8),
+        _category("bare land", "land", "bare land", "barren", "bare soil", "desert", width_m=8),
+        _category("road", *_ROADS, lying_on=("car",)),
         _category("building", *_BUILDINGS),
-        _category("vegetation", *_GREENS),
+        _category("vegetation", *_GREENS, width_m=4),
         _category("house", "house", "houses"),
         _category("industrial building"),
         _category("tree", "tree", "trees"),
-        _category("forest"),
-        _category("meadow", "meadow", "grass", "grassland"),
-        _category("farmland", "farmland", "agriculture", "cropland", "agricultural land"),
-        _category("beach"),
+        _category("forest", lying_on=("tree",), width_m=8),
+        _category("meadow", "meadow", "grass", "grassland", width_m=8),
+        _category("farmland", "farmland", "agriculture", "cropland", "agricultural land", width_m=8),
+        _category("beach", width_m=8),
         _category("river"),
-        _category("lake"),
-        _category("sea"),
-        _category("motorway"),
+        _category("lake", width_m=8),
+        _category("sea", width_m=8),
+        _category("motorway", lying_on=("car",)),
         _category("roundabout"),
         _category("railway", "railway", "rail"),
         _category("bridge"),
-        _category("parking area", "car park", "parking area", "parking lot", "parking"),
+        _category("parking area", "car park", "parking area", "parking lot", "parking", lying_on=("car",)),
         _category("car", "car", "cars"),
         _category("plane", "plane", "airplane", "aircraft"),
         _category("ship"),
