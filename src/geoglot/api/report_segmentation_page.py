@@ -149,7 +149,7 @@ def _lines(report: SegmentationReport, kind: str) -> list[Line]:
 
 def parts_section(report: SegmentationReport, parts: Callable[[Asked], Mapping[str, Asked]], told: str) -> str:
     """MIoU and oIoU of parts of the phrases, runs side by side."""
-    found = []
+    found: list[str] = []
     for dataset in datasets_of(report.runs[0]):
         key = shown_key(report.runs[0], dataset)
         by_run = {run.name: parts(run.asked[key]) for run in report.runs if key in run.asked}
@@ -189,7 +189,7 @@ def _percent(asked: Asked | None, report: SegmentationReport) -> float | None:
 
 def foreground_section(report: SegmentationReport) -> str:
     """How much of a picture the phrases mean, and how well masks of small and large targets are."""
-    found = []
+    found: list[str] = []
     for dataset in datasets_of(report.runs[0]):
         key = shown_key(report.runs[0], dataset)
         asked = report.runs[0].asked[key]
@@ -206,8 +206,8 @@ def foreground_section(report: SegmentationReport) -> str:
         rows = [[in_html(name), f"{count:,}"] for name, count in counts.items()]
         under = 100 * float((asked.foreground < 0.05).mean())
         said = (
-            f"{dataset}: the mean share is {100 * asked.foreground.mean():.1f} %, and {under:.0f} % of the phrases mean "
-            "less than a twentieth of their picture."
+            f"{dataset}: the mean share is {100 * asked.foreground.mean():.1f} %, and {under:.0f} % of the phrases "
+            "mean less than a twentieth of their picture."
         )
         found.append(soft(said) + figure(title, plot) + folded(table(["share", "phrases"], rows)))
     return "".join(found) + parts_section(report, by_size, "Phrases by the share of the picture that they mean.")
