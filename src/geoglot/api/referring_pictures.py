@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -75,22 +75,17 @@ def word_cloud(counts: Mapping[str, int]) -> NDArray[np.uint8]:
 
 
 def _free_spot(taken: NDArray[np.bool_], width: int, height: int) -> tuple[int, int] | None:
-    """Column and row of the free box nearest to the middle along a spiral."""
+    """Column and row of the free box whose middle is nearest to that of the sheet, as flat as the sheet is."""
     rows, columns = taken.shape
-    for x, y in _spiral(columns, rows):
-        column, row = round(x - width / 2), round(y - height / 2)
-        inside = column >= 0 and row >= 0 and column + width <= columns and row + height <= rows
-        if inside and not taken[row : row + height, column : column + width].any():
-            return column, row
-    return None
-
-
-def _spiral(width: int, height: int) -> Iterator[tuple[float, float]]:
-    """Points from the middle outwards, about four pixels apart, on a spiral as flat as the sheet."""
-    angle = 0.0
-    while (radius := 2.0 * angle) < width:
-        yield width / 2 + radius * math.cos(angle), height / 2 + radius * math.sin(angle) * height / width
-        angle += 4.0 / max(4.0, radius)
+    if width > columns or height > rows:
+        return None
+    sums = np.pad(taken.astype(np.int32).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    x = np.arange(columns - width + 1) + width / 2 - columns / 2
+    y = (np.arange(rows - height + 1) + height / 2 - rows / 2) * columns / rows
+    far = np.where(inside == 0, x[None, :] ** 2 + y[:, None] ** 2, np.inf)
+    row, column = divmod(int(far.argmin()), far.shape[1])
+    return (column, row) if np.isfinite(far[row, column]) else None
 
 
 def write_mask_histogram(shares: NDArray[np.float64], path: Path) -> Path:
