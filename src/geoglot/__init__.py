@@ -40,6 +40,7 @@ _EXPORTS: dict[str, str] = {
     "Query": "geoglot.api.query",
     "Region": "geoglot.api.segmenter",
     "Segmentation": "geoglot.api.segmenter",
+    "SegmentationReport": "geoglot.api.report_segmentation",
     "Segmenter": "geoglot.api.segmenter",
     "SourceError": "geoglot.core.errors",
     "Term": "geoglot.api.query",
@@ -53,6 +54,7 @@ _EXPORTS: dict[str, str] = {
     "matching_report": "geoglot.api.report_matching",
     "neighbours": "geoglot.api.neighbours",
     "project": "geoglot.api.projection",
+    "segmentation_report": "geoglot.api.report_segmentation",
 }
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     from geoglot.api.query import Query, Term
     from geoglot.api.report_captioning import CaptioningReport, captioning_report
     from geoglot.api.report_matching import MatchingReport, matching_report
+    from geoglot.api.report_segmentation import SegmentationReport, segmentation_report
     from geoglot.api.segmenter import Region, Segmentation, Segmenter
     from geoglot.core.errors import ArchiveError, BundleError, DataError, GeoglotError, SourceError, UsageError
     from geoglot.core.records import Band, Bounds, Hit, Tile, Window
@@ -98,6 +101,7 @@ __all__ = [
     "Query",
     "Region",
     "Segmentation",
+    "SegmentationReport",
     "Segmenter",
     "SourceError",
     "Term",
@@ -112,6 +116,7 @@ __all__ = [
     "matching_report",
     "neighbours",
     "project",
+    "segmentation_report",
 ]
 
 

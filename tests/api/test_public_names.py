@@ -32,6 +32,7 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "Query",
         "Region",
         "Segmentation",
+        "SegmentationReport",
         "Segmenter",
         "SourceError",
         "Term",
@@ -46,6 +47,7 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "matching_report",
         "neighbours",
         "project",
+        "segmentation_report",
     ]
     assert dir(gg) == gg.__all__
     for name in gg.__all__:
