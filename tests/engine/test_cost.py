@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from geoglot.core.errors import UsageError
 from geoglot.engine.cost import cost_records, count_run, method_cost
 from geoglot.methods.segmentation import lavt
-from geoglot.nn.swin import WindowAttention
+from geoglot.nn.windows import WindowAttention
 
 
 def test_operations_by_hand() -> None:

@@ -33,7 +33,7 @@ from torch.utils.hooks import RemovableHandle
 from geoglot.core import registry
 from geoglot.core.errors import UsageError
 from geoglot.data.published_segmentation import TABLE_IV
-from geoglot.nn.swin import WindowAttention
+from geoglot.nn.windows import WindowAttention
 from geoglot.nn.word_pixel_attention import PlaceConvolution, PlaceNorm
 
 PACKAGE: Final = "geoglot.methods.segmentation"
