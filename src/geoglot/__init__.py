@@ -36,6 +36,7 @@ _EXPORTS: dict[str, str] = {
     "Neighbours": "geoglot.api.neighbours",
     "Projection": "geoglot.engine.projection",
     "Query": "geoglot.api.query",
+    "SegmentationReport": "geoglot.api.report_segmentation",
     "SourceError": "geoglot.core.errors",
     "Term": "geoglot.api.query",
     "Tile": "geoglot.core.records",
@@ -46,6 +47,7 @@ _EXPORTS: dict[str, str] = {
     "matching_report": "geoglot.api.report_matching",
     "neighbours": "geoglot.api.neighbours",
     "project": "geoglot.api.projection",
+    "segmentation_report": "geoglot.api.report_segmentation",
 }
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from geoglot.api.query import Query, Term
     from geoglot.api.report_captioning import CaptioningReport, captioning_report
     from geoglot.api.report_matching import MatchingReport, matching_report
+    from geoglot.api.report_segmentation import SegmentationReport, segmentation_report
     from geoglot.core.errors import ArchiveError, BundleError, DataError, GeoglotError, SourceError, UsageError
     from geoglot.core.records import Band, Bounds, Hit, Tile, Window
     from geoglot.engine.projection import Projection
@@ -84,6 +87,7 @@ __all__ = [
     "Neighbours",
     "Projection",
     "Query",
+    "SegmentationReport",
     "SourceError",
     "Term",
     "Tile",
@@ -95,6 +99,7 @@ __all__ = [
     "matching_report",
     "neighbours",
     "project",
+    "segmentation_report",
 ]
 
 

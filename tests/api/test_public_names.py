@@ -28,6 +28,7 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "Neighbours",
         "Projection",
         "Query",
+        "SegmentationReport",
         "SourceError",
         "Term",
         "Tile",
@@ -39,6 +40,7 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "matching_report",
         "neighbours",
         "project",
+        "segmentation_report",
     ]
     assert dir(gg) == gg.__all__
     for name in gg.__all__:

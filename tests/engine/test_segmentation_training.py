@@ -16,9 +16,10 @@ from toy_referring import ToySegmenter, small_recipe, toy_recipe
 from geoglot.core.errors import DataError, UsageError
 from geoglot.engine import checkpoint
 from geoglot.engine.segmentation.data import PairStore, TrainingSamples, build_tokenizer, read_split
-from geoglot.engine.segmentation.prediction import Validation, evenly_spaced, load_predictions
+from geoglot.engine.segmentation.prediction import Validation, evenly_spaced
 from geoglot.engine.segmentation.recipe import recipe_record, segmentation_recipe_from
 from geoglot.engine.segmentation.running import load_segmentation_run, run_segmentation, watched_test
+from geoglot.engine.segmentation.saved_masks import load_predictions
 from geoglot.engine.segmentation.training import (
     Figures,
     SegmentationTrainer,

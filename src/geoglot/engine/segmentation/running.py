@@ -27,8 +27,9 @@ from geoglot.engine.segmentation.data import (
     load_tokenizer,
     read_split,
 )
-from geoglot.engine.segmentation.prediction import Validation, evenly_spaced, predict_splits, save_predictions
+from geoglot.engine.segmentation.prediction import Validation, evenly_spaced, predict_splits
 from geoglot.engine.segmentation.recipe import KIND, SegmentationRecipe, recipe_record, segmentation_recipe_from
+from geoglot.engine.segmentation.saved_masks import save_predictions
 from geoglot.engine.segmentation.training import (
     BEST,
     METRICS,
