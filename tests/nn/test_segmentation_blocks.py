@@ -15,7 +15,8 @@ from geoglot.nn.chunked_attention import chunked_attention
 from geoglot.nn.convolutional_lstm import ConvolutionalLSTM
 from geoglot.nn.convolutional_segmenter import beside_places, dilate, place_channels
 from geoglot.nn.cross_scale import Exchange, ScaleExchange
-from geoglot.nn.language_swin import LanguageTrunk, ResidualVisual, SwinVisual, TopDownDecoder
+from geoglot.nn.language_swin import LanguageTrunk, TopDownDecoder
+from geoglot.nn.language_visual import ResidualVisual, SwinVisual
 from geoglot.nn.phrase_lstm import PhraseLSTM
 from geoglot.nn.resnet import ResNet
 from geoglot.nn.segmenter import cross_entropy, foreground, resized, sigmoid_cross_entropy
