@@ -74,7 +74,7 @@ def test_a_published_file_may_lack_the_output_norms(data: Path, tmp_path: Path) 
     assert all(torch.equal(part(model, Swin).state_dict()[name], tensor) for name, tensor in plain.items())
     lacking = {name: tensor for name, tensor in plain.items() if "patch_embed" not in name}
     save_file(lacking, tmp_path / "swin.safetensors")
-    with pytest.raises(DataError, match="patch_embed.+ is absent"):
+    with pytest.raises(DataError, match=r"patch_embed.+ is absent"):
         start_from_weights(model, recipe)
     save_file({**plain, "layers.9.more": torch.zeros(2)}, tmp_path / "swin.safetensors")
     with pytest.raises(DataError, match="of no use here"):
