@@ -70,7 +70,9 @@ def test_weights_of_classes_are_used() -> None:
 def test_norms_and_position_biases_are_not_decayed() -> None:
     model = build()
     groups = parameter_groups(model, Optimiser(weight_decay=0.01))
-    by_decay = {group["weight_decay"]: {id(p) for p in group["params"]} for group in groups}
+    by_decay: dict[float, set[int]] = {0.0: set(), 0.01: set()}
+    for group in groups:
+        by_decay[group["weight_decay"]] |= {id(p) for p in group["params"]}
     named = {id(p): name for name, p in model.named_parameters()}
     kept = {named[found] for found in by_decay[0.0]}
     assert "trunk.swin.layers.0.blocks.0.attn.relative_position_bias_table" in kept
@@ -84,3 +86,28 @@ def test_other_encoders_of_words(text: str) -> None:
     model = build(text=text, trained_text_layers=None)
     model.logits(torch.rand(2, 3, 64, 64), TOKENS).sum().backward()
     assert all(parameter.grad is not None for parameter in model.text.parameters() if parameter.ndim > 1)
+
+
+def test_visual_network_may_learn_slower() -> None:
+    model = build(visual_rate=0.1)
+    named = {id(p): name for name, p in model.named_parameters()}
+    for group in parameter_groups(model, Optimiser()):
+        expected = {named[id(p)].startswith("trunk.swin.") for p in group["params"]}
+        assert expected == {group["factor"] == 0.1}
+
+
+def test_residual_network_in_place_of_swin() -> None:
+    """It reads the phrase between its stages, for pictures of any size, and all of it but the last gate learns."""
+    model = build(visual="compact", channels=(8, 12, 12, 16)).train()
+    images = torch.rand(2, 3, 50, 71)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    assert model.logits(images, TOKENS).shape == (2, 50, 71)
+    model.logits(images, TOKENS).square().mean().backward()
+    unmoved = {n for n, p in model.named_parameters() if p.grad is None or not bool((p.grad != 0).any())}
+    assert all(name.startswith((*model.idle, "text.embedding")) for name in unmoved)
+    model.eval()
+    with torch.no_grad():
+        one, two = (model.logits(images[:1], torch.tensor([tokens])) for tokens in ([4, 5], [8, 9]))
+    assert (one - two).abs().max() > 1e-6
