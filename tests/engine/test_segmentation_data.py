@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toy_referring import SIDE, scene_of, toy_recipe, write_referring
+from fake_squares import SIDE, scene_of, write_referring
+from toy_referring import toy_recipe
 
 from geoglot.core.errors import DataError, UsageError
 from geoglot.data.referring import read_pair

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import torch
-from toy_referring import ToySegmenter, small_recipe, toy_recipe, write_referring
+from fake_squares import write_referring
+from toy_referring import ToySegmenter, small_recipe, toy_recipe
 
 from geoglot.core.errors import DataError, UsageError
 from geoglot.engine import checkpoint

@@ -20,6 +20,7 @@ def train(options: argparse.Namespace, settings: Mapping[str, Any]) -> int:
     from geoglot.cli._output import as_json
     from geoglot.cli._progress import progress_display
     from geoglot.core import registry
+    from geoglot.engine.phrase_map.measuring import measure_benchmark
     from geoglot.engine.phrase_map.training import segmenter_recipe, train_segmenter
 
     recipe = registry.load("geoglot.recipes", options.name).RECIPE
@@ -52,5 +53,9 @@ def train(options: argparse.Namespace, settings: Mapping[str, Any]) -> int:
             log=log,
             progress=lambda done, total: shown(done, total, "pictures"),
         )
+    for name in recipe.referring:
+        warn(f"writing masks of {name}")
+        measured = measure_benchmark(folder, dataset=name, data_root=options.data_root)
+        warn(f"measure them with geoglot evaluate segmentation --run {measured}")
     warn(f"the run is in {folder}. Next: geoglot export {folder}")
     return DONE

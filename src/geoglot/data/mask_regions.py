@@ -78,7 +78,7 @@ def within(mask: Mask, radius: float) -> Mask:
     for step in range(1, min(reach, mask.shape[0] - 1) + 1):
         np.minimum(down[step:], far[:-step] + step, out=down[step:])
         np.minimum(down[:-step], far[step:] + step, out=down[:-step])
-    found = down <= reach
+    found: Mask = down <= reach
     for shift in range(1, min(reach, mask.shape[1] - 1) + 1):
         near = down <= math.floor(math.sqrt(radius * radius - shift * shift))
         found[:, shift:] |= near[:, :-shift]

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import prod
+from math import prod as product
 from typing import Any, Final
 
 import torch
@@ -32,6 +32,7 @@ from torch.utils.hooks import RemovableHandle
 
 from geoglot.core import registry
 from geoglot.core.errors import UsageError
+from geoglot.data.published_segmentation import TABLE_IV
 from geoglot.nn.swin import WindowAttention
 from geoglot.nn.word_pixel_attention import PlaceConvolution, PlaceNorm
 
@@ -103,6 +104,11 @@ class Counter(TorchDispatchMode):
         return out
 
 
+def size_of(shape: Sequence[int]) -> int:
+    """Entries of a tensor of this shape."""
+    return int(product(shape))
+
+
 def products(name: str, args: Sequence[Any], out: Any) -> int:
     """MACs of an operation; 0 for most.
 
@@ -116,13 +122,13 @@ def products(name: str, args: Sequence[Any], out: Any) -> int:
         30
     """
     if name in ("mm", "bmm"):
-        return prod(args[0].shape) * int(args[1].shape[-1])
+        return size_of(args[0].shape) * int(args[1].shape[-1])
     if name in ("addmm", "baddbmm"):
-        return prod(args[1].shape) * int(args[2].shape[-1])
+        return size_of(args[1].shape) * int(args[2].shape[-1])
     if name == "convolution":
         features, weight, transposed = args[0], args[1], bool(args[6])
-        places = prod(features.shape[2:] if transposed else out.shape[2:])
-        return int(features.shape[0]) * places * prod(weight.shape)
+        places = size_of(features.shape[2:] if transposed else out.shape[2:])
+        return int(features.shape[0]) * places * size_of(weight.shape)
     return 0
 
 
@@ -134,16 +140,16 @@ def operations(name: str, args: Sequence[Any], out: Any) -> int:
         6
     """
     if name in ("gelu", "relu", "_softmax"):
-        return prod(out.shape)
+        return size_of(out.shape)
     if name == "upsample_bilinear2d":
-        return prod(out.shape[2:])
+        return size_of(out.shape[2:])
     if name == "convolution":
-        return prod(out.shape) if args[2] is not None else 0
+        return size_of(out.shape) if args[2] is not None else 0
     if "batch_norm" in name:
-        return prod(args[0].shape) * BATCH_NORM
+        return size_of(args[0].shape) * BATCH_NORM
     if name in ("native_layer_norm", "native_group_norm"):
         learnt = any(isinstance(arg, Tensor) for arg in args[1:3])
-        return prod(args[0].shape) * (NORM_LEARNT if learnt else NORM_PLAIN)
+        return size_of(args[0].shape) * (NORM_LEARNT if learnt else NORM_PLAIN)
     return 0
 
 
@@ -160,7 +166,7 @@ def watched(model: nn.Module) -> Iterator[Counter]:
         depth[0] -= 1
 
     def add(layer: nn.Module, _: object, out: Tensor) -> None:
-        counter.others += prod(out.shape) * LAYERS[type(layer)]
+        counter.others += size_of(out.shape) * LAYERS[type(layer)]
 
     handles: list[RemovableHandle] = []
     for module in model.modules():
@@ -240,3 +246,50 @@ def method_cost(name: str, variant: str | None = None, *, side: int | None = Non
         images = torch.zeros(1, 3, settings.side, settings.side)
         tokens = torch.ones(1, settings.max_length, dtype=torch.int64)
         return count_run(model, lambda: model.logits(images, tokens))
+
+
+def cost_records(*, side: int | None = None) -> list[dict[str, Any]]:
+    """One record per method and variant of referring segmentation, beside what its paper prints.
+
+    LGCE stands in both readings of its exchange; the paper's row of the full model is beside the default one.
+
+    Args:
+        side: Pixels on a side of the picture; that of each paper where ``None``. The papers' figures are left out for
+            another one.
+
+    Returns:
+        ``name``, ``variant``, ``side``, ``parameters``; ``gmacs`` and ``gflops``; ``reported_gmacs`` and
+        ``reported_gflops``, counted as the papers do; ``paper_parameters_m``, ``paper_gmacs`` and ``paper_gflops``.
+    """
+    rows = []
+    for name in registry.names(PACKAGE):
+        module = registry.load(PACKAGE, name)
+        for variant in module.METHOD.variants:
+            rows.append(_record(name, variant, side))
+        if name == "lgce":
+            rows.append({**_record(name, "lgce", side, cross="full"), "variant": "lgce, cross=full", **NOT_PRINTED})
+    return rows
+
+
+NOT_PRINTED: Final = dict.fromkeys(("paper_parameters_m", "paper_gmacs", "paper_gflops"))
+
+
+def _record(name: str, variant: str, side: int | None, **config: Any) -> dict[str, Any]:
+    cost = method_cost(name, variant, side=side, **config)
+    default = registry.load(PACKAGE, name).METHOD.variants[0]
+    usual = registry.load(PACKAGE, name).Config().side
+    printed = next((row for row in TABLE_IV if row.method == name and (row.variant or default) == variant), None)
+    known = printed is not None and side in (None, usual)
+    return {
+        "name": name,
+        "variant": variant,
+        "side": side or usual,
+        "parameters": cost.parameters,
+        "gmacs": round(cost.macs / 1e9, 2),
+        "gflops": round(cost.flops / 1e9, 2),
+        "reported_gmacs": round(cost.reported_macs / 1e9, 2),
+        "reported_gflops": round(cost.reported_flops / 1e9, 2),
+        "paper_parameters_m": printed.parameters if printed is not None and known else None,
+        "paper_gmacs": printed.gigamacs if printed is not None and known else None,
+        "paper_gflops": printed.gigaflops if printed is not None and known else None,
+    }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final, cast
 
 import numpy as np
@@ -191,7 +192,7 @@ def train_segmenter(
     log: Log = lambda record: None,
     progress: Progress = lambda done, total: None,
 ) -> Path:
-    """Train; the average of the weights that is best on the validation tile is kept.
+    """Train; the average of the weights that is best on the validation tile and on rendered scenes is kept.
 
     Args:
         recipe: All settings.
@@ -212,20 +213,35 @@ def train_segmenter(
     trainer = SegmenterTrainer(model, recipe)
     done, best = trainer.restore(out / STATE) if resume and (out / STATE).exists() else (0, -1.0)
     for number in range(done, recipe.rounds):
+        started = monotonic()
         means = trainer.round(number, tokenizer, material)
         figures = validation(trainer.average, tokenizer, material, recipe.languages)
-        better = figures["surveyed_en"] > best
+        overlap = (figures["surveyed_en"] + figures["rendered_en"]) / 2
+        better = overlap > best
         if better:
-            best = figures["surveyed_en"]
+            best = overlap
             checkpoint.save(trainer.average.state_dict(), out / CHECKPOINT)
-        record = {"round": number + 1, **means, **figures, "best": better}
+        seconds = round(monotonic() - started, 1)
+        record = {"round": number + 1, **means, **figures, "best": better, "seconds": seconds}
         with (out / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(record) + "\n")
         log(record)
         trainer.save(out / STATE, number + 1, best)
-    write_json(out / SUMMARY, {"validation_mean_iou": best, "rounds": recipe.rounds, "steps": recipe.steps})
+    write_json(out / SUMMARY, summary_of(out))
     (out / STATE).unlink(missing_ok=True)
     return out
+
+
+def summary_of(run: Path) -> dict[str, Any]:
+    """Best round and duration, from the figures that every round has left."""
+    told = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    best = next(record for record in reversed(told) if record["best"])
+    return {
+        "best_round": best["round"],
+        "validation_mean_iou": best["surveyed_en"],
+        "training_seconds": round(sum(record["seconds"] for record in told), 1),
+        "rounds": len(told),
+    }
 
 
 class SegmenterTrainer:

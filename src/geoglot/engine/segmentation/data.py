@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,11 +50,13 @@ class SegmentationSplit:
         split: ``train``, ``val`` or ``test``.
         datasets: (N) name of the dataset of every sample.
         records: The samples.
+        folders: By dataset, the last part of its folder; of a built one that tells by which rules.
     """
 
     split: str
     datasets: tuple[str, ...]
     records: tuple[Referral, ...]
+    folders: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -91,7 +93,8 @@ def read_split(recipe: SegmentationRecipe, split: str, data_root: Path | None = 
         cause = f"has no phrase in {', '.join(recipe.languages)}"
         raise DataError(f"the {split} part of {', '.join(recipe.datasets)}", cause=cause, remedy="name other languages")
     names, records = zip(*found, strict=True)
-    return SegmentationSplit(split=split, datasets=names, records=records)
+    folders = {dataset.name: dataset.folder.name for dataset in loaded}
+    return SegmentationSplit(split=split, datasets=names, records=records, folders=folders)
 
 
 def build_tokenizer(recipe: SegmentationRecipe, train: SegmentationSplit) -> AnyTokenizer:

@@ -91,7 +91,7 @@ def run_segmentation(
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "env.json", environment())
     write_json(folder / RECIPE, recipe_record(recipe))
-    write_json(folder / CONFIG, {**sizes, "weights": about})
+    write_json(folder / CONFIG, {**sizes, "weights": about, "data": dict(train.folders)})
     tokenizer.save(folder / TOKENIZER)
     store = PairStore(longest=math.ceil(recipe.side / recipe.crop))
     samples = TrainingSamples(recipe=recipe, split=train, tokenizer=tokenizer, store=store)
