@@ -217,8 +217,8 @@ def test_photos_work_and_are_upright(segmenter: Segmenter, tmp_path: Path) -> No
 def test_sixteen_bits_four_bands_and_nodata_work(segmenter: Segmenter, tmp_path: Path) -> None:
     colours = painted(500, 430, THINGS)
     colours[:, :, :20] = 0  # no data at the left edge
-    # two extreme pixels keep the stretch from moving the colours: their range is that of 8 bits
-    colours[:, 425:, 495:] = 255
+    # enough black and white to keep the stretch of 16 bits from moving the colours
+    colours[:, :, 20:60], colours[:, :, 460:] = 1, 255
     deep = np.concatenate([colours.astype(np.uint16) * 257, np.full((1, 430, 500), 900, np.uint16)])
     path = write_scene(tmp_path / "deep.tif", deep, nodata=0, photometric="rgb")
     plain = write_scene(tmp_path / "plain.tif", colours, nodata=0)
@@ -288,7 +288,10 @@ def test_areas_in_square_metres_where_axes_are_degrees(segmenter: Segmenter, tmp
 
 def test_formats_agree(segmenter: Segmenter, scene: Path, tmp_path: Path) -> None:
     found = segmenter.segment(scene, ["buildings", "l'eau"])
-    frames = [pyogrio.read_dataframe(found.save(tmp_path / f"found{end}")) for end in (".gpkg", ".geojson")]
+    frames = [
+        pyogrio.read_dataframe(found.save(tmp_path / "found.gpkg"), layer="regions"),
+        pyogrio.read_dataframe(found.save(tmp_path / "found.geojson")),
+    ]
     import geopandas
 
     frames.append(geopandas.read_parquet(found.save(tmp_path / "found.parquet")))
