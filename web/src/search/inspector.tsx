@@ -35,7 +35,7 @@ export function Inspector({ hit, text, explain, setExplain, captions, verdict, o
       .catch(() => undefined);
     return () => stop.abort();
   }, [hit.id]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another picture is another try
+  // another picture is another try
   useEffect(() => setFailed(false), [hit.id, explain, text]);
   const said = { ...(facts?.captions ?? {}), ...captions };
   const where = hit.bounds

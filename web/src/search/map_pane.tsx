@@ -50,7 +50,7 @@ export const MapPane = forwardRef<MapHandle, Props>(function MapPane(props, hand
   const [moved, setMoved] = useState(false);
   const { facts, hits, cut, hover, chosen, area } = props;
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: made once the archive is known, and again in another language
+  // made once the archive is known, and again in another language
   useEffect(() => {
     if (!facts || !box.current) return;
     let gone = false;
@@ -108,7 +108,7 @@ export const MapPane = forwardRef<MapHandle, Props>(function MapPane(props, hand
     setMoved(false);
   }, [ready, area.polygon, area.within]);
   const first = useRef(true);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the style follows the theme
+  // the style follows the theme
   useEffect(() => {
     if (first.current) first.current = false;
     else if (ready) surface.current?.restyle();

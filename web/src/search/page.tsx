@@ -38,7 +38,8 @@ interface Props {
 const PICTURES: Record<string, string> = {};
 
 export function SearchPage({ query, facts }: Props) {
-  const { t } = useWords();
+  const words = useWords();
+  const { t } = words;
   const state = useMemo(() => readSearch(query), [query]);
   const now = useRef(state);
   now.current = state;
@@ -61,11 +62,11 @@ export function SearchPage({ query, facts }: Props) {
   const [mapOnly, setMapOnly] = useState(false);
   const [verdicts, setVerdicts] = useState<Record<string, Verdict>>({});
   const map = useRef<MapHandle>(null);
-  const { captions, captionItem } = useCaptions();
+  const { captions, captionSource } = useCaptions();
   const cut = cutting === undefined ? state.cut : cutting;
 
   const applied = `${state.right.join()};${state.wrong.join()}`;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: marks follow the address when it changes
+  // marks follow the address when it changes
   useEffect(() => {
     setVerdicts(
       Object.fromEntries([...state.right.map((id) => [id, "right"]), ...state.wrong.map((id) => [id, "wrong"])]),
@@ -145,7 +146,7 @@ export function SearchPage({ query, facts }: Props) {
     change({ right: marked("right"), wrong: marked("wrong"), hit: null, cut: null });
   };
 
-  const words =
+  const asked =
     state.terms.find((each) => each.kind === "text" && each.weight > 0)?.value ??
     state.terms.find((each) => each.kind === "text")?.value ??
     null;
@@ -166,15 +167,15 @@ export function SearchPage({ query, facts }: Props) {
         }
       } else if (action === "caption") {
         choose(hit.id);
-        captionItem(hit.id, t);
+        captionSource(hit, words);
       } else {
         const more = new URLSearchParams({ window: hit.window.join(",") });
-        if (words) more.set("phrase", words);
+        if (asked) more.set("phrase", asked);
         if (action === "segment") more.set("segment", "1");
         go(writeRoute("scene", more.toString().replaceAll("%2C", ","), hit.source));
       }
     },
-    [addTerm, captionItem, choose, t, words],
+    [addTerm, captionSource, choose, t, words, asked],
   );
   const handlers = useMemo(
     () => ({ onHover: setHover, onFocus: setCurrent, onChoose: choose, onAct: act, onVerdict: mark }),
@@ -331,7 +332,7 @@ export function SearchPage({ query, facts }: Props) {
           {chosen && (
             <Inspector
               hit={chosen}
-              text={words}
+              text={asked}
               explain={explain}
               setExplain={setExplain}
               captions={captions[chosen.id] ?? {}}

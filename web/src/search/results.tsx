@@ -40,7 +40,7 @@ export function Results(props: Props) {
   const end = useRef<HTMLDivElement>(null);
   const loadMore = useRef(more);
   loadMore.current = more;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: looked at again whenever the list has grown
+  // looked at again whenever the list has grown
   useEffect(() => {
     const watch = new IntersectionObserver(
       (entries) => entries.some((entry) => entry.isIntersecting) && loadMore.current(),

@@ -15,7 +15,6 @@ export function Splitter({ moved }: { moved: () => void }) {
     moved();
   }, [share, moved]);
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a rule that can be moved is a separator with a value, not an hr
     <div
       class="splitter"
       role="separator"

@@ -32,7 +32,7 @@ export function useSearch(state: SearchState): Searching {
   const loadingMore = useRef(false);
   const asked = asksSomething(state);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the key says all of the state that matters
+  // the key says all of the state that matters
   useEffect(() => {
     const stop = new AbortController();
     setError(null);

@@ -9,7 +9,7 @@ import type {
   JobKind,
   ModelCard,
   Problem,
-  ResultTable,
+  ResultRecord,
   Scene,
   SearchAnswer,
   SearchRequest,
@@ -80,15 +80,16 @@ export const sources = (query: Record<string, string>, signal?: AbortSignal) =>
 export const source = (id: string, signal?: AbortSignal) =>
   json<Scene>(`v1/sources/${encodeURIComponent(id)}`, given(signal));
 
-export const models = () => json<{ models: ModelCard[] }>("v1/models");
+export const models = () => json<ModelCard[]>("v1/models");
 
-export const results = () => json<{ tables: ResultTable[] }>("v1/results");
+export const results = () => json<ResultRecord[] | Record<string, unknown>>("v1/results");
 
-export const jobs = () => json<{ jobs: Job[] }>("v1/jobs");
+export const jobs = () => json<Job[]>("v1/jobs");
 
 export const job = (id: string) => json<Job>(`v1/jobs/${encodeURIComponent(id)}`);
 
-export const startJob = (kind: JobKind, request: unknown) => json<Job>(`v1/${kind}`, posted(request));
+export const startJob = async (kind: JobKind, request: unknown): Promise<string> =>
+  (await json<{ job: string }>(`v1/${kind}`, posted(request))).job;
 
 export const cancelJob = async (id: string): Promise<void> => {
   await ask(`v1/jobs/${encodeURIComponent(id)}`, { method: "DELETE" });

@@ -173,16 +173,40 @@ export interface SourcePage {
 export type JobKind = "index" | "caption" | "segment" | "locate";
 export type JobState = "waiting" | "running" | "done" | "failed" | "cancelled";
 
+export interface JobProgress {
+  done: number;
+  total: number;
+  words: string;
+  seconds: number;
+  left_seconds: number | null;
+}
+
 export interface Job {
-  job: string;
+  id: string;
   kind: JobKind;
+  title: string;
   state: JobState;
-  progress?: { done: number; total: number | null; [more: string]: unknown } | null;
-  created?: string;
-  finished?: string | null;
-  subject?: string | null;
-  error?: Problem | null;
-  result?: Record<string, unknown> | null;
+  created: string;
+  finished: string | null;
+  progress: JobProgress | null;
+  result: Record<string, unknown> | null;
+  problem: Problem | null;
+}
+
+/** What a heat-map job tells: a picture, its corners on Earth, its peaks. */
+export interface HeatResult {
+  query: string;
+  corners: [Position, Position, Position, Position] | null;
+  low: number;
+  high: number;
+  places: { rank: number; score: number; window: [number, number, number, number]; longitude: number | null; latitude: number | null }[];
+  notes: string[];
+}
+
+export interface RegionFeature {
+  type: "Feature";
+  geometry: { type: "Polygon" | "MultiPolygon"; coordinates: Position[][] | Position[][][] };
+  properties: { phrase: string; score: number; area_m2: number | null; pixels: number; [more: string]: unknown };
 }
 
 export interface ImageAnswer {
@@ -193,14 +217,15 @@ export interface ImageAnswer {
 export type ExportFormat = "geojson" | "gpkg" | "geoparquet" | "csv";
 
 export interface ModelCard {
+  name: string;
   id: string;
   kind: string;
-  [more: string]: unknown;
+  languages: string[];
+  megabytes: number;
+  side_px: number | null;
+  licence: string | null;
+  validation_mean_recall_percent: Record<string, Record<string, number>> | null;
 }
 
-export interface ResultTable {
-  title: string;
-  columns: string[];
-  rows: (string | number | null)[][];
-  note?: string | null;
-}
+/** One result file: its task, method, data set and measures. */
+export type ResultRecord = Record<string, unknown>;

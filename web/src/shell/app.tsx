@@ -36,7 +36,7 @@ export function App() {
     document.documentElement.lang = language;
     document.documentElement.dir = direction;
   }, [language, direction]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another round asks again
+  // another round asks again
   useEffect(() => {
     const stop = new AbortController();
     archiveFacts(stop.signal)
@@ -55,6 +55,7 @@ export function App() {
 
   return (
     <WordsContext.Provider value={words}>
+      {/* biome-ignore lint/a11y/useValidAnchor: it is the way to a section of this page; the fragment holds the screen */}
       <a
         class="skip"
         href="#results"

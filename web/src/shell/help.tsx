@@ -58,6 +58,7 @@ export function HelpSheet({ close }: { close: () => void }) {
   const [on, setOn] = useState(shortcutsOn());
   useEffect(() => dialog.current?.showModal(), []);
   return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: the key of a dialog is Escape, and it has it by itself
     <dialog
       class="sheet"
       ref={dialog}

@@ -2,22 +2,21 @@
 
 import { useCallback, useEffect, useState } from "preact/hooks";
 import * as service from "../service/client";
-import type { Job, JobKind } from "../service/types";
+import type { Hit, Job, JobKind } from "../service/types";
 import type { Words } from "../words";
 import { say } from "./toast";
 
 /** Start a job and wait for its end, hearing of its progress. */
 export async function runJob(kind: JobKind, request: unknown, heard: (job: Job) => void = () => {}): Promise<Job> {
-  const started = await service.startJob(kind, request);
-  heard(started);
+  const id = await service.startJob(kind, request);
   return new Promise((resolve, reject) => {
     service.follow(
-      started.job,
+      id,
       (job) => {
         heard(job);
         if (job.state === "done") resolve(job);
         else if (job.state === "failed" || job.state === "cancelled")
-          reject(new service.ServiceError(job.error ?? { title: job.state }, 500));
+          reject(new service.ServiceError(job.problem ?? { title: job.state }, job.problem ? 500 : 499));
       },
       () => reject(new service.ServiceError({ title: "lost" }, 0)),
     );
@@ -28,21 +27,21 @@ export async function runJob(kind: JobKind, request: unknown, heard: (job: Job) 
 export function useJobs(): { jobs: readonly Job[]; refresh: () => void } {
   const [jobs, setJobs] = useState<readonly Job[]>([]);
   const [round, setRound] = useState(0);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another round asks again
+  // another round asks again
   useEffect(() => {
     const stops: (() => void)[] = [];
     let gone = false;
     service
       .jobs()
-      .then(({ jobs: listed }) => {
+      .then((listed) => {
         if (gone) return;
         setJobs(listed);
         for (const job of listed)
           if (job.state === "running" || job.state === "waiting")
             stops.push(
               service.follow(
-                job.job,
-                (told) => setJobs((now) => now.map((each) => (each.job === told.job ? { ...each, ...told } : each))),
+                job.id,
+                (told) => setJobs((now) => now.map((each) => (each.id === told.id ? { ...each, ...told } : each))),
                 () => undefined,
               ),
             );
@@ -58,17 +57,17 @@ export function useJobs(): { jobs: readonly Job[]; refresh: () => void } {
 
 type Captions = Record<string, Record<string, string>>;
 
-/** Captions written in this visit, by tile and language. */
-export function useCaptions(): { captions: Captions; captionItem: (id: string, t: Words["t"]) => void } {
+/** Captions that were read again after a job of this visit had written them, by tile and language. */
+export function useCaptions(): { captions: Captions; captionSource: (hit: Hit, words: Words) => void } {
   const [captions, setCaptions] = useState<Captions>({});
-  const captionItem = useCallback((id: string, t: Words["t"]) => {
-    say(t("captioning"));
-    runJob("caption", { items: [id] })
-      .then(async (job) => {
-        const told = await service.jobResult<{ captions: Record<string, Record<string, string>> }>(job.job, "json");
-        setCaptions((before) => ({ ...before, ...told.captions }));
+  const captionSource = useCallback((hit: Hit, { t, language }: Words) => {
+    say(t("captioning", { name: hit.name }));
+    runJob("caption", { sources: [hit.source], languages: [language] })
+      .then(async () => {
+        const told = await service.item(hit.id);
+        setCaptions((before) => ({ ...before, [hit.id]: told.captions }));
       })
       .catch((cause: unknown) => say(cause instanceof Error ? cause.message : t("failed"), "bad"));
   }, []);
-  return { captions, captionItem };
+  return { captions, captionSource };
 }

@@ -36,6 +36,7 @@ export function Menu({ label, icon, name, kind = "pill", end = false, active = f
     return () => document.removeEventListener("pointerdown", outside, true);
   }, [open]);
   return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: it only listens for Escape from the controls within
     <div
       class="menu"
       ref={root}

@@ -140,7 +140,7 @@ export const en = {
   unknown: "unknown",
   perPixel: "{size} a pixel",
   openScene: "Open the scene",
-  captioning: "Writing a description …",
+  captioning: "Writing descriptions for {name} …",
   // map
   map: "Map",
   zoomIn: "Zoom in",
