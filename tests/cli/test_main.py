@@ -36,6 +36,7 @@ COMMANDS = [
     "remove",
     "report",
     "search",
+    "serve",
     "train",
     "verify",
 ]
