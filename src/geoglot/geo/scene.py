@@ -135,6 +135,21 @@ class Scene:
             return None
         return None
 
+    def transform(self) -> tuple[float, ...] | None:
+        """From pixels to the source's own system, (a, b, c, d, e, f); ``None`` where there is nothing to go by.
+
+        Of ground control points it is the plane nearest to them, so an approximation where :meth:`locator` bends.
+        """
+        points, _ = self._dataset.gcps
+        if self._dataset.crs is not None and not self._dataset.transform.is_identity:
+            return tuple(float(number) for number in tuple(self._dataset.transform)[:6])
+        if len(points) < 3:
+            return None
+        design = np.array([(point.col, point.row, 1.0) for point in points])
+        plane = np.array([(point.x, point.y) for point in points])
+        solution = np.linalg.lstsq(design, plane, rcond=None)[0]
+        return tuple(float(number) for number in solution.T.reshape(-1))
+
     def embedded_time(self) -> datetime | None:
         """The acquisition time in the file's own tags."""
         tags = {**self._dataset.tags(), **self._dataset.tags(ns="EXIF"), **self._dataset.tags(ns="IMAGERY")}
