@@ -17,8 +17,8 @@ from starlette.staticfiles import StaticFiles
 
 from geoglot.core.errors import GeoglotError
 from geoglot.core.version import VERSION
-from geoglot.serve import routes_archive, routes_search
-from geoglot.serve.guard import SESSION_COOKIE, App, Guard
+from geoglot.serve import routes_archive, routes_jobs, routes_search, routes_tiles
+from geoglot.serve.guard import SESSION_COOKIE, Guard
 from geoglot.serve.problems import MEDIA_TYPE, ProblemError, problem_of
 from geoglot.serve.service import Service
 from geoglot.serve.settings import Settings
@@ -29,7 +29,7 @@ _NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>geog
 use the interface described at <a href="/v1/openapi.json">/v1/openapi.json</a>.</p></html>"""
 
 
-def create_app(settings: Settings) -> App:
+def create_app(settings: Settings) -> Guard:
     """The whole service, ready for a server.
 
     Args:
@@ -43,9 +43,10 @@ def create_app(settings: Settings) -> App:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.jobs.start()
         await service.readers.run(service.warm)
         yield
-        service.close()
+        await service.close()
 
     app = FastAPI(
         title="geoglot",
@@ -60,10 +61,12 @@ def create_app(settings: Settings) -> App:
     _handle_errors(app)
     app.include_router(routes_search.router)
     app.include_router(routes_archive.router)
+    app.include_router(routes_tiles.router)
+    app.include_router(routes_jobs.router)
     _add_own_routes(app)
     _mount_page(app, settings.page)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
-    return Guard(app, settings, service.metrics)
+    return Guard(app, settings, service)
 
 
 def _handle_errors(app: FastAPI) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from geoglot.serve.metrics import Metrics
 from geoglot.serve.problems import MEDIA_TYPE, ProblemError
+from geoglot.serve.service import Service
 from geoglot.serve.settings import Settings
 
 Scope = MutableMapping[str, Any]
@@ -66,13 +67,14 @@ class Guard:
     Args:
         app: What is guarded.
         settings: Names, token, limits.
-        metrics: What is counted.
+        service: What is behind it.
     """
 
-    def __init__(self, app: App, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, app: App, settings: Settings, service: Service) -> None:
         self._app = app
         self._settings = settings
-        self._metrics = metrics
+        self.service = service
+        self._metrics = service.metrics
         self._hosts = settings.allowed_hosts()
         self._policy = content_policy(settings.basemap)
         self._working = 0

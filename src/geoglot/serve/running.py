@@ -6,12 +6,13 @@ import logging
 import socket
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 import uvicorn
 
 from geoglot.core.errors import GeoglotError
 from geoglot.serve.app import create_app
-from geoglot.serve.guard import LOG, JsonLines
+from geoglot.serve.guard import LOG, Guard, JsonLines
 from geoglot.serve.settings import Settings
 
 _SECONDS_TO_FINISH = 10
@@ -49,7 +50,20 @@ def run(settings: Settings, say: Callable[[str], None] = lambda address: None) -
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     say(f"http://{host}:{port}/")
     LOG.info("listening", extra={"address": f"{host}:{port}"})
-    uvicorn.Server(config).run(sockets=[listening])
+    _Server(config, app).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Tells streams of events to end as soon as it is told to stop itself."""
+
+    def __init__(self, config: uvicorn.Config, app: Guard) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop: first the streams, which would never end by themselves."""
+        self._app.service.jobs.closing.set()
+        super().handle_exit(sig, frame)
 
 
 def _listen(host: str, port: int) -> socket.socket:

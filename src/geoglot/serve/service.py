@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from geoglot.api.holdings import Holding, Holdings
+from geoglot.serve.jobs import Jobs
+from geoglot.serve.maps import Maps
 from geoglot.serve.metrics import Metrics
 from geoglot.serve.pictures import Cache, Decoders
 from geoglot.serve.problems import ProblemError
@@ -42,6 +44,8 @@ class Service:
         self.decoders = Decoders(_SHOWN_PHOTO_PIXELS)
         self._upload_decoders = Decoders(settings.limits.picture_pixels)
         self.uploads = Uploads(self._upload_decoders, settings.limits.uploads)
+        self.maps = Maps()
+        self.jobs = Jobs(settings.limits.jobs, self.metrics)
         self.cache = Cache()
         self._pictures = ThreadPoolExecutor(_PICTURE_THREADS, thread_name_prefix="geoglot-pictures")
 
@@ -52,7 +56,17 @@ class Service:
 
     def features(self) -> list[str]:
         """What this service can do beside searching."""
-        return []
+        from importlib.util import find_spec
+
+        from geoglot.api.models import list_models
+
+        kinds = {str(record["kind"]) for record in list_models()}
+        told = ["locate"]
+        if "captioner" in kinds:
+            told.append("caption")
+        if "segmenter" in kinds and find_spec("geoglot.api.segmenter") is not None:
+            told.append("segment")
+        return told
 
     async def picture(self, work: Callable[[], T]) -> T:
         """Do something with pictures, in a thread of their own: they never wait behind searches, nor these for them.
@@ -91,10 +105,15 @@ class Service:
         self.readers.holdings(archive)
         self.metrics.tiles.set(archive.store.searcher.snapshot.rows)
 
-    def close(self) -> None:
-        """End threads and children; remove uploads."""
+    async def close(self) -> None:
+        """End jobs, threads and children; remove uploads."""
+        await self.jobs.close()
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
         self._pictures.shutdown(wait=True, cancel_futures=True)
         self.readers.close()
         self.decoders.close()
         self._upload_decoders.close()
+        self.maps.close()
         self.uploads.close()
