@@ -44,6 +44,7 @@ class SavedQuery:
         k: Number of hits.
         offset: How many hits to leave out before them.
         rerank: A second look, as ``geoglot search --rerank`` takes it.
+        candidates: How many hits get it.
         collapse: Whether overlapping tiles of one place are one hit.
 
     Example:
@@ -68,6 +69,7 @@ class SavedQuery:
     k: int = 10
     offset: int = 0
     rerank: str | None = None
+    candidates: int = 100
     collapse: bool = True
 
     def ask(self, archive: Archive) -> Answer:
@@ -87,6 +89,7 @@ class SavedQuery:
             collapse=self.collapse,
             language=self.language,
             rerank=self.rerank,
+            candidates=self.candidates,
             words=self.words,
             gsd=self.gsd,
             right=self.right,
@@ -114,6 +117,7 @@ class SavedQuery:
             "right": list(self.right) or None,
             "wrong": list(self.wrong) or None,
             "rerank": self.rerank,
+            "candidates": None if self.candidates == 100 else self.candidates,
             "offset": self.offset or None,
             "collapse": None if self.collapse else False,
         }
@@ -150,6 +154,7 @@ class SavedQuery:
                 k=int(record.get("k", 10)),
                 offset=int(record.get("offset", 0)),
                 rerank=_text(record, "rerank"),
+                candidates=int(record.get("candidates", 100)),
                 collapse=bool(record.get("collapse", True)),
             )
         except (TypeError, ValueError, OverflowError) as error:
@@ -226,6 +231,7 @@ class SavedQuery:
             *(("--right", one) for one in self.right),
             *(("--wrong", one) for one in self.wrong),
             ("--rerank", self.rerank),
+            ("--candidates", None if self.candidates == 100 else str(self.candidates)),
         ]
 
 
