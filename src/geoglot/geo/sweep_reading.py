@@ -53,6 +53,8 @@ def read_sweep(
         scene = Scene(dataset, subject=asked.path, bands=options.bands, file_bytes=source.size)
         info = _info(scene, source, asked, root, options)
         yield info
+        if asked.areas == ():
+            return
         scene.prepare()
         progress()
         grid = sweep_grid(info.width, info.height, info.gsd_m, asked)

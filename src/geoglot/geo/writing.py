@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from geoglot.core.errors import GeoglotError, UsageError
 from geoglot.core.records import Bounds, Hit
-from geoglot.geo.layer_style import BAND_COLOURS, add_style
+from geoglot.geo.band_style import BAND_COLOURS, add_style
 
 if TYPE_CHECKING:
     import pyarrow as pa
