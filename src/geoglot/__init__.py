@@ -29,6 +29,7 @@ _EXPORTS: dict[str, str] = {
     "Explanation": "geoglot.api.explain",
     "FileCaptions": "geoglot.api.captioner",
     "GeoglotError": "geoglot.core.errors",
+    "HeatMap": "geoglot.api.locate",
     "Hit": "geoglot.core.records",
     "Match": "geoglot.api.matcher",
     "Matcher": "geoglot.api.matcher",
@@ -36,6 +37,9 @@ _EXPORTS: dict[str, str] = {
     "Neighbours": "geoglot.api.neighbours",
     "Projection": "geoglot.engine.projection",
     "Query": "geoglot.api.query",
+    "Region": "geoglot.api.segmenter",
+    "Segmentation": "geoglot.api.segmenter",
+    "Segmenter": "geoglot.api.segmenter",
     "SourceError": "geoglot.core.errors",
     "Term": "geoglot.api.query",
     "Tile": "geoglot.core.records",
@@ -43,6 +47,7 @@ _EXPORTS: dict[str, str] = {
     "Window": "geoglot.core.records",
     "captioning_report": "geoglot.api.report_captioning",
     "explain": "geoglot.api.explain",
+    "locate": "geoglot.api.locate",
     "matching_report": "geoglot.api.report_matching",
     "neighbours": "geoglot.api.neighbours",
     "project": "geoglot.api.projection",
@@ -53,12 +58,14 @@ if TYPE_CHECKING:
     from geoglot.api.archive import Archive
     from geoglot.api.captioner import Caption, Captioner, FileCaptions
     from geoglot.api.explain import Explanation, explain
+    from geoglot.api.locate import HeatMap, locate
     from geoglot.api.matcher import Match, Matcher
     from geoglot.api.neighbours import Neighbours, neighbours
     from geoglot.api.projection import project
     from geoglot.api.query import Query, Term
     from geoglot.api.report_captioning import CaptioningReport, captioning_report
     from geoglot.api.report_matching import MatchingReport, matching_report
+    from geoglot.api.segmenter import Region, Segmentation, Segmenter
     from geoglot.core.errors import ArchiveError, BundleError, DataError, GeoglotError, SourceError, UsageError
     from geoglot.core.records import Band, Bounds, Hit, Tile, Window
     from geoglot.engine.projection import Projection
@@ -77,6 +84,7 @@ __all__ = [
     "Explanation",
     "FileCaptions",
     "GeoglotError",
+    "HeatMap",
     "Hit",
     "Match",
     "Matcher",
@@ -84,6 +92,9 @@ __all__ = [
     "Neighbours",
     "Projection",
     "Query",
+    "Region",
+    "Segmentation",
+    "Segmenter",
     "SourceError",
     "Term",
     "Tile",
@@ -92,6 +103,7 @@ __all__ = [
     "__version__",
     "captioning_report",
     "explain",
+    "locate",
     "matching_report",
     "neighbours",
     "project",

@@ -16,6 +16,7 @@ from PIL import Image
 
 import geoglot as gg
 from geoglot.models.matcher import Calibration, Verdict, load_matcher
+from geoglot.models.place import load_place
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,7 +69,9 @@ def test_the_command_gives_what_the_api_gives(colour_matcher: Path, painted: Pat
     others = [painted / "red.png", painted / "blue.png", painted / "scene.tif"]
     done = geoglot("match", painted / "red.png", *others, "--model", colour_matcher)
     assert done.returncode == 0, done.stderr
-    expected = [one.as_record() for one in gg.Matcher(colour_matcher).match_all(painted / "red.png", others)]
+    matcher = gg.Matcher(colour_matcher, place=load_place())
+    expected = [one.as_record() for one in matcher.match_all(painted / "red.png", others)]
+    assert [record["same_place"] is not None for record in expected] == [True] * 3
     assert [json.loads(line) for line in done.stdout.splitlines()] == expected
     assert [record["verdict"] for record in expected] == ["same kind", "different kind", "different kind"]
     table = geoglot("match", painted / "red.png", *others, "--model", colour_matcher, "--format", "table")

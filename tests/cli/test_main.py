@@ -28,6 +28,7 @@ COMMANDS = [
     "index",
     "info",
     "leaderboard",
+    "locate",
     "match",
     "methods",
     "models",
@@ -36,6 +37,9 @@ COMMANDS = [
     "remove",
     "report",
     "search",
+    "segment",
+    "serve",
+    "stac",
     "train",
     "verify",
 ]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from geoglot.api.query import Query
 from geoglot.core.errors import UsageError
 from geoglot.core.records import Band, Hit
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from geoglot.api.spread import Spread
 
 GeoFormat = Literal["geojson", "gpkg", "geoparquet"]
 
@@ -31,6 +37,8 @@ class Answer(Sequence[Hit]):
         query: What was asked.
         hits: The nearest places, whether likely or not.
         notes: What did not go as asked, in sentences for people.
+        spread: How the scores are spread over all that was looked at.
+        vector: (D,) float32, what was searched with.
 
     Example:
         >>> from geoglot.api.query import build_query
@@ -42,6 +50,8 @@ class Answer(Sequence[Hit]):
     query: Query
     hits: tuple[Hit, ...]
     notes: tuple[str, ...] = ()
+    spread: Spread | None = field(default=None, compare=False, repr=False)
+    vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
     @property
     def likely(self) -> bool:

@@ -429,6 +429,15 @@ class ArchiveStore:
         """(M, D) float32: at most 4,096 live rows, those with the smallest ids."""
         return self._trusting(lambda searcher: searcher.background_sample)
 
+    def find(self, ids: Sequence[str]) -> dict[str, RawHit]:
+        """Live rows by identifier; see :meth:`geoglot.archive.search.Searcher.find`."""
+        return self._trusting(lambda searcher: searcher.find(ids))
+
+    def sample_scores(self, vector: NDArray[np.float32], filter: Filter | None) -> tuple[NDArray[np.float32], int]:
+        """How scores are spread; see :meth:`geoglot.archive.search.Searcher.sample_scores`."""
+        query = self.searcher.checked_query(vector)
+        return self._trusting(lambda searcher: searcher.sample_scores(query, filter))
+
     def _trusting(self, action: Callable[[Searcher], T]) -> T:
         """Do something with the index; if it has been merged away, with the new one; if damaged, with the shards."""
         for _attempt in range(2):

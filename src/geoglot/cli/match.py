@@ -34,8 +34,9 @@ def run(options: argparse.Namespace) -> int:
     from geoglot.api.matcher import Match, Matcher
     from geoglot.cli._command import DONE, FAILED, PARTLY, numbers, warn
     from geoglot.cli._output import show_records
+    from geoglot.models.place import load_place
 
-    found = Matcher(options.model).match_all(
+    found = Matcher(options.model, place=load_place()).match_all(
         options.first,
         options.others,
         window=numbers("--window", options.window),

@@ -24,10 +24,19 @@ from geoglot.core.errors import GeoglotError, SourceError
 from geoglot.core.records import Window
 from geoglot.geo.discover import Candidate
 from geoglot.geo.opening import GDAL_SETTINGS
-from geoglot.geo.source import TILES_PER_BATCH, Cut, ReadOptions, SourceInfo, TileBatch
-from geoglot.geo.wire import BrokenFrameError, Header, batch_from_frame, info_from_record, read_frame, write_frame
+from geoglot.geo.source import TILES_PER_BATCH, Cut, ReadOptions, SourceInfo, TileBatch, WindowBatch
+from geoglot.geo.sweep import Sweep
+from geoglot.geo.wire import (
+    BrokenFrameError,
+    Header,
+    batch_from_frame,
+    info_from_record,
+    read_frame,
+    windows_from_frame,
+    write_frame,
+)
 
-__all__ = ["Cut", "Decoder", "ReadOptions", "SourceInfo", "TileBatch"]
+__all__ = ["Cut", "Decoder", "ReadOptions", "SourceInfo", "Sweep", "TileBatch", "WindowBatch"]
 
 _REQUESTS_AHEAD = 64
 _BATCHES_AHEAD = 4
@@ -42,6 +51,10 @@ class _Request:
     path: Path
     root: Path | None
     windows: tuple[Window, ...] | None = None
+    sweep: Header | None = None
+
+
+_Item = SourceInfo | TileBatch | WindowBatch | SourceError
 
 
 class Decoder:
@@ -122,12 +135,34 @@ class Decoder:
         Raises:
             GeoglotError: The decoder itself cannot be started, or is already reading.
         """
+        found = self._read(self._requests(paths, root))
+        yield from cast("Iterator[tuple[Path, SourceInfo | TileBatch | SourceError]]", found)
+
+    def sweep(self, asked: Sweep) -> Iterator[SourceInfo | WindowBatch]:
+        """Read one file as overlapping windows at one working resolution: what it is, then its windows in rows.
+
+        Windows without any data are left out.
+
+        Args:
+            asked: The file, and which windows.
+
+        Raises:
+            SourceError: The file is refused or damaged, or it crashed, blocked or exhausted the decoder.
+        """
+        self._number += 1
+        request = _Request(number=self._number, path=asked.path, root=asked.root, sweep=asked.as_record())
+        for _, item in self._read(iter([request])):
+            if isinstance(item, SourceError):
+                raise item
+            yield cast("SourceInfo | WindowBatch", item)
+
+    def _read(self, requests: Iterator[_Request]) -> Iterator[tuple[Path, _Item]]:
         if self._reading:
             raise GeoglotError("decoder", cause="is already reading", remedy="finish or close the other iteration")
         self._reading = True
         waiting: deque[_Request] = deque()
         try:
-            yield from self._answers(self._requests(paths, root), waiting)
+            yield from self._answers(requests, waiting)
         finally:
             self._reading = False
             if waiting:  # given up half-way: the child still works on what nobody wants
@@ -143,9 +178,7 @@ class Decoder:
             else:
                 yield _Request(number=self._number, path=Path(given), root=root)
 
-    def _answers(
-        self, requests: Iterator[_Request], waiting: deque[_Request]
-    ) -> Iterator[tuple[Path, SourceInfo | TileBatch | SourceError]]:
+    def _answers(self, requests: Iterator[_Request], waiting: deque[_Request]) -> Iterator[tuple[Path, _Item]]:
         sent = 0  # of those waiting, how many this child knows of
         failed_starts = 0
         more = True
@@ -204,7 +237,7 @@ class Decoder:
         return [sys.executable, "-P", "-m", self._module]
 
 
-def _item(path: Path, header: Header, body: bytearray) -> SourceInfo | TileBatch | SourceError | None:
+def _item(path: Path, header: Header, body: bytearray) -> _Item | None:
     """What a frame says of the file in turn; ``None`` at its end."""
     try:
         match header["kind"]:
@@ -212,6 +245,8 @@ def _item(path: Path, header: Header, body: bytearray) -> SourceInfo | TileBatch
                 return info_from_record(header["info"])
             case "batch":
                 return batch_from_frame(header, body)
+            case "windows":
+                return windows_from_frame(header, body)
             case "error":
                 error = {name: str(value) for name, value in header["error"].items()}
                 return SourceError(path, cause=error["cause"], remedy=error["remedy"], stage=error["stage"])
@@ -242,7 +277,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=_environment(),
+            env=child_environment(),
             start_new_session=True,  # Ctrl-C is for the parent, which then ends the child
         )
         self._requests = cast(BinaryIO, self._process.stdin)
@@ -265,7 +300,8 @@ class _Child:
     def ask(self, request: _Request) -> None:
         """Send one request."""
         root = None if request.root is None else str(request.root)
-        self._say({"number": request.number, "path": str(request.path), "root": root, "windows": request.windows})
+        asked = {"number": request.number, "path": str(request.path), "root": root, "windows": request.windows}
+        self._say(asked if request.sweep is None else {**asked, "sweep": request.sweep})
 
     def answer(self, seconds: float) -> tuple[Header, bytearray]:
         """The next frame.
@@ -377,7 +413,7 @@ class _Inbox:
             self._change.notify_all()
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """A small environment: no user setting of GDAL, PROJ or Python reaches the child."""
     package_root = str(Path(__file__).resolve().parents[2])
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}

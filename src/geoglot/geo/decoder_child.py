@@ -18,10 +18,19 @@ from typing import Any, BinaryIO
 
 from geoglot.core.errors import GeoglotError
 from geoglot.core.records import Window
-from geoglot.geo.source import ReadOptions, SourceInfo, TileBatch
-from geoglot.geo.wire import BrokenFrameError, Header, batch_frame, info_record, read_frame, write_frame
+from geoglot.geo.source import ReadOptions, SourceInfo, TileBatch, WindowBatch
+from geoglot.geo.sweep import Sweep
+from geoglot.geo.wire import (
+    BrokenFrameError,
+    Header,
+    batch_frame,
+    info_record,
+    read_frame,
+    windows_frame,
+    write_frame,
+)
 
-ReadSource = Callable[..., Iterator[SourceInfo | TileBatch]]
+ReadSource = Callable[..., Iterator[SourceInfo | TileBatch | WindowBatch]]
 
 _SECONDS_BETWEEN_WORDS = 0.25
 _DAMAGED = "copy the file again, or convert it to a GeoTIFF"
@@ -113,16 +122,17 @@ def serve(read_source: ReadSource, requests: Iterator[Header], outbox: _Outbox, 
         outbox.flush()  # should the file be fatal, the parent knows which one it was
         outbox.progress()
         try:
-            items = read_source(
-                Path(path),
-                root=None if root is None else Path(root),
-                options=options,
-                windows=windows,
-                progress=outbox.progress,
-            )
+            place: dict[str, Any] = {"root": None if root is None else Path(root), "progress": outbox.progress}
+            if request.get("sweep") is None:
+                items = read_source(Path(path), options=options, windows=windows, **place)
+            else:
+                items = _swept(Sweep.from_record(Path(path), request["sweep"]), options, place)
             for item in items:
                 if isinstance(item, SourceInfo):
                     outbox.send("info", number, {"info": info_record(item)})
+                elif isinstance(item, WindowBatch):
+                    told, squares = windows_frame(item)
+                    outbox.send("windows", number, told, squares)
                 else:
                     header, footprints, pixels = batch_frame(item)
                     outbox.send("batch", number, header, footprints, pixels)
@@ -130,6 +140,12 @@ def serve(read_source: ReadSource, requests: Iterator[Header], outbox: _Outbox, 
             outbox.send("error", number, {"error": describe_failure(path, error, int(config["memory_bytes"]))})
         else:
             outbox.send("end", number)
+
+
+def _swept(sweep: Sweep, options: ReadOptions, place: dict[str, Any]) -> Iterator[SourceInfo | WindowBatch]:
+    from geoglot.geo.sweep_reading import read_sweep
+
+    return read_sweep(sweep, options=options, **place)
 
 
 def _incoming(stream: BinaryIO, outbox: _Outbox) -> Iterator[Header]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
+T = TypeVar("T")
 _GPS_IFD, _EXIF_IFD, _ORIENTATION = 0x8825, 0x8769, 0x0112
 _DRAFT = 4  # a JPEG is decoded at no less than so many times the side that is wanted
 _GPS_HALF_SIDE_DEGREES = 1e-5
@@ -52,6 +53,41 @@ def read_photo(
     Raises:
         SourceError: Too many pixels, or no such picture. What Pillow raises on damaged files comes through as it is.
     """
+    info, bounds, square = _photo(
+        source, asked_for, root, options, lambda image, turn: _square_pixels(image, turn, options.side), draft=True
+    )
+    if square is None:
+        return [info]
+    window = Window(0, 0, info.width, info.height)
+    tile = Tile(window=window, footprint=_square(bounds), bounds=bounds, time=info.time)
+    return [info, TileBatch(pixels=square[None], tiles=[tile])]
+
+
+def whole_photo(
+    source: Identified, asked_for: Path, root: Path | None, options: ReadOptions
+) -> tuple[SourceInfo, NDArray[np.uint8], NDArray[np.bool_] | None]:
+    """A photo with all of its pixels, upright.
+
+    Returns:
+        What it is; (H, W, 3) uint8; (H, W) where it is opaque, or ``None`` where it is everywhere.
+
+    Raises:
+        SourceError: Too many pixels, or no such picture. What Pillow raises on damaged files comes through as it is.
+    """
+    info, _, (pixels, valid) = _photo(source, asked_for, root, options, _all_pixels, draft=False)
+    return info, pixels, valid
+
+
+def _photo(
+    source: Identified,
+    asked_for: Path,
+    root: Path | None,
+    options: ReadOptions,
+    convert: Callable[[Image.Image, int], T],
+    *,
+    draft: bool,
+) -> tuple[SourceInfo, Bounds | None, T]:
+    """What a photo is, where it was taken, and what `convert` makes of it and its EXIF orientation."""
     from PIL import Image, UnidentifiedImageError
 
     Image.MAX_IMAGE_PIXELS = None  # the limit is ours, below: Pillow's would only warn
@@ -69,10 +105,11 @@ def read_photo(
             remedy = "convert it to a tiled GeoTIFF, which is read in windows"
             raise SourceError(asked_for, cause=cause, remedy=remedy, stage="describe")
         band_count, dtype = len(image.getbands()), "uint16" if image.mode.startswith("I") else "uint8"
-        image.draft("RGB", (_DRAFT * options.side, _DRAFT * options.side))
+        if draft:
+            image.draft("RGB", (_DRAFT * options.side, _DRAFT * options.side))
         image.load()
         exif = read_exif(image)
-        square = _square_pixels(image, _orientation(exif), options.side)
+        made = convert(image, _orientation(exif))
     if 5 <= _orientation(exif) <= 8:
         width, height = height, width
     bounds = gps_bounds(exif.get("gps", {}))
@@ -92,10 +129,21 @@ def read_photo(
         kind="photo",
         tile_count=1,
     )
-    if square is None:
-        return [info]
-    tile = Tile(window=Window(0, 0, width, height), footprint=_square(bounds), bounds=bounds, time=time)
-    return [info, TileBatch(pixels=square[None], tiles=[tile])]
+    return info, bounds, made
+
+
+def _all_pixels(image: Image.Image, orientation: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    """(H, W, 3) upright pixels, and which of them are opaque."""
+    if image.mode in _DEEP_MODES:
+        deep = np.asarray(image)[..., None]
+        scale = fit_stretch(deep.reshape(-1, 1))
+        grey = scale(deep) if scale else deep.astype(np.uint8)
+        return upright(np.repeat(grey, 3, axis=2), orientation), None
+    if "A" in image.getbands() or "transparency" in image.info:
+        rgba = upright(np.asarray(image.convert("RGBA")), orientation)
+        opaque = rgba[..., 3] > 0
+        return rgba[..., :3], None if opaque.all() else opaque
+    return upright(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), orientation), None
 
 
 def read_exif(image: Image.Image) -> dict[str, Mapping[int, Any]]:

@@ -86,6 +86,7 @@ def _read_scene(
             time=acquisition_time(path, root=root, expression=options.time_from, embedded=scene.embedded_time),
             kind="scene",
             tile_count=sum(level.tile_count for level in levels),
+            transform=scene.transform() if locator else None,
         )
         yield info
         scene.prepare()

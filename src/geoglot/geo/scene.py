@@ -135,6 +135,21 @@ class Scene:
             return None
         return None
 
+    def transform(self) -> tuple[float, ...] | None:
+        """From pixels to the source's own system, (a, b, c, d, e, f); ``None`` where there is nothing to go by.
+
+        Of ground control points it is the plane nearest to them, so an approximation where :meth:`locator` bends.
+        """
+        points, _ = self._dataset.gcps
+        if self._dataset.crs is not None and not self._dataset.transform.is_identity:
+            return tuple(float(number) for number in tuple(self._dataset.transform)[:6])
+        if len(points) < 3:
+            return None
+        design = np.array([(point.col, point.row, 1.0) for point in points])
+        plane = np.array([(point.x, point.y) for point in points])
+        solution = np.linalg.lstsq(design, plane, rcond=None)[0]
+        return tuple(float(number) for number in solution.T.reshape(-1))
+
     def embedded_time(self) -> datetime | None:
         """The acquisition time in the file's own tags."""
         tags = {**self._dataset.tags(), **self._dataset.tags(ns="EXIF"), **self._dataset.tags(ns="IMAGERY")}
@@ -154,6 +169,15 @@ class Scene:
             valid_pixels += int(np.count_nonzero(masks[-1]))
         if samples:
             self._stretch = fit_stretch(np.concatenate(samples), np.concatenate(masks))
+
+    def fix_stretch(self, low: float, high: float) -> None:
+        """Take this stretch for all bands: `low` becomes black, `high` white. Instead of :meth:`prepare`."""
+        bands = len(self.choice.colours)
+        self._stretch = Stretch(low=np.full(bands, low), high=np.full(bands, high))
+
+    def share_stretch(self, other: Scene) -> None:
+        """Take the stretch of another view of the same scene. Instead of :meth:`prepare`."""
+        self._stretch = other._stretch
 
     def _sample_windows(self) -> Iterator[tuple[Window, tuple[int, int]]]:
         """Windows that stand for the scene, with the shape to read each in.

@@ -131,6 +131,8 @@ class SourceInfo:
         time: Acquisition time in UTC.
         kind: A scene is tiled, a photo is one tile.
         tile_count: Tiles planned; tiles that are (nearly) all nodata are left out, so fewer may come.
+        transform: Affine (a, b, c, d, e, f) from (column, row) to the system of `crs`: x = a*column + b*row + c,
+            y = d*column + e*row + f; of ground control points the plane nearest to them. ``None`` where there is none.
     """
 
     path: str
@@ -144,6 +146,7 @@ class SourceInfo:
     time: datetime | None
     kind: Literal["scene", "photo"]
     tile_count: int
+    transform: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,3 +160,18 @@ class TileBatch:
 
     pixels: NDArray[np.uint8]
     tiles: list[Tile]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowBatch:
+    """Some windows of a :class:`geoglot.geo.sweep.Sweep`, those of one row of windows.
+
+    Attributes:
+        pixels: (N, side, side, 4) uint8: red, green, blue, and 255 where there is data, else 0.
+        row: First working row of all N windows.
+        columns: First working column of each.
+    """
+
+    pixels: NDArray[np.uint8]
+    row: int
+    columns: tuple[int, ...]

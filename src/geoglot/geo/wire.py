@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from geoglot.core.records import Bounds, Tile, Window
-from geoglot.geo.source import TILES_PER_BATCH, SourceInfo, TileBatch
+from geoglot.geo.source import TILES_PER_BATCH, SourceInfo, TileBatch, WindowBatch
 
 _LENGTHS = struct.Struct("<II")
 _LONGEST_HEADER = 16 << 20
@@ -90,7 +90,9 @@ def info_record(info: SourceInfo) -> Header:
 
 def info_from_record(record: Mapping[str, Any]) -> SourceInfo:
     """The inverse of :func:`info_record`."""
-    return SourceInfo(**{**record, "time": _time(record["time"])})
+    transform = record["transform"]
+    numbers = None if transform is None else tuple(float(number) for number in transform)
+    return SourceInfo(**{**record, "time": _time(record["time"]), "transform": numbers})
 
 
 def batch_frame(batch: TileBatch) -> tuple[Header, bytes, bytes | memoryview]:
@@ -139,6 +141,28 @@ def batch_from_frame(header: Mapping[str, Any], body: bytearray) -> TileBatch:
     except (KeyError, TypeError, ValueError) as error:
         raise BrokenFrameError("no batch") from error
     return TileBatch(pixels=pixels, tiles=tiles)
+
+
+def windows_frame(batch: WindowBatch) -> tuple[Header, bytes | memoryview]:
+    """Windows of a sweep as a header and a body."""
+    header = {"side": batch.pixels.shape[1], "row": batch.row, "columns": batch.columns}
+    return header, np.ascontiguousarray(batch.pixels).data.cast("B")
+
+
+def windows_from_frame(header: Mapping[str, Any], body: bytearray) -> WindowBatch:
+    """The inverse of :func:`windows_frame`.
+
+    Raises:
+        BrokenFrameError: Counts and lengths do not agree.
+    """
+    try:
+        side, columns = int(header["side"]), tuple(int(column) for column in header["columns"])
+        if len(columns) > TILES_PER_BATCH or len(body) != len(columns) * side * side * 4:
+            raise BrokenFrameError("lengths do not agree")
+        pixels = np.frombuffer(body, np.uint8).reshape(len(columns), side, side, 4)
+        return WindowBatch(pixels=pixels, row=int(header["row"]), columns=columns)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BrokenFrameError("no windows") from error
 
 
 def _time(text: str | None) -> datetime | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from geoglot.core.errors import GeoglotError, UsageError
 from geoglot.core.records import Bounds, Hit
+from geoglot.geo.band_style import BAND_COLOURS, add_style
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,7 +51,7 @@ def write_hits(hits: Sequence[Hit], path: Path, *, format: Format) -> None:
     if format not in writers:
         raise UsageError(format, cause="is no format for hits", remedy=f"choose one of {', '.join(writers)}")
     path = Path(path)
-    _write_whole(path, lambda temporary: writers[format](hits, temporary), suffix=".gpkg" if format == "gpkg" else "")
+    write_whole(path, lambda temporary: writers[format](hits, temporary), suffix=".gpkg" if format == "gpkg" else "")
 
 
 def write_geoparquet(
@@ -67,10 +68,20 @@ def write_geoparquet(
     Raises:
         GeoglotError: The file cannot be written.
     """
-    _write_whole(path, lambda temporary: _write_located(table, footprints, boxes, temporary))
+    write_whole(path, lambda temporary: _write_located(table, footprints, boxes, temporary))
 
 
-def _write_whole(path: Path, write: Callable[[Path], None], *, suffix: str = "") -> None:
+def write_whole(path: Path, write: Callable[[Path], None], *, suffix: str = "") -> None:
+    """Write a file under another name in its folder, then give it its name: what stands there is always whole.
+
+    Args:
+        path: Destination.
+        write: Writes the file that it is given.
+        suffix: Of that file; the destination's by default.
+
+    Raises:
+        GeoglotError: It cannot be written.
+    """
     try:
         # A folder of its own: GeoPackages have companions (journals) while they are written.
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
@@ -194,6 +205,7 @@ def _write_geopackage(hits: Sequence[Hit], path: Path) -> None:
         gdal_tz_offsets={"time": np.full(len(hits), 100, np.int8)},
         nan_as_null=True,
     )
+    add_style(path, _LAYER, "band", BAND_COLOURS)
 
 
 def _write_geoparquet(hits: Sequence[Hit], path: Path) -> None:

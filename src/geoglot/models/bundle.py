@@ -3,7 +3,7 @@
 A bundle is of a kind. ``two-tower``: both networks give unit vectors (format 1). ``hasher``: they give one number per
 bit, whose sign is the bit (format 2). ``scorer``: see :mod:`geoglot.models.scorer` (format 2). ``matcher``: see
 :mod:`geoglot.models.matcher` (format 2). ``place``: see :mod:`geoglot.models.place` (format 2). ``captioner``: see
-:mod:`geoglot.models.captioner` (format 2).
+:mod:`geoglot.models.captioner` (format 2). ``segmenter``: see :mod:`geoglot.models.segmenter` (format 2).
 
 ``bundle.json`` names every file with its SHA-256; nothing is opened before its checksum was verified, networks are
 loaded from bytes (so external data files cannot be pulled in), and no format that can carry code is accepted.
@@ -32,7 +32,15 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 2
 """The newest format that is read; every kind says in :data:`FORMAT_OF_KIND` which one it is written in."""
-FORMAT_OF_KIND: Final = {"two-tower": 1, "hasher": 2, "scorer": 2, "matcher": 2, "place": 2, "captioner": 2}
+FORMAT_OF_KIND: Final = {
+    "two-tower": 1,
+    "hasher": 2,
+    "scorer": 2,
+    "matcher": 2,
+    "place": 2,
+    "captioner": 2,
+    "segmenter": 2,
+}
 SHIPPED: Final = Path(__file__).with_name("bundles")
 IMAGE, TEXT, TOKENIZER, NEUTRAL = "image.onnx", "text.onnx", "tokenizer.json", "neutral.npy"
 SIMILARITY: Final = "similarity.onnx"
@@ -46,6 +54,7 @@ FILES_OF_KIND: Final = {
     "matcher": (IMAGE, SIMILARITY),
     "place": (IMAGE,),
     "captioner": (IMAGE, START, STEP, VOCABULARY),
+    "segmenter": (IMAGE, TEXT, TOKENIZER, WORDS),
 }
 _FIELDS_OF_KIND: Final = {
     "two-tower": ("dimension", "languages", "max_length"),
@@ -54,6 +63,7 @@ _FIELDS_OF_KIND: Final = {
     "matcher": ("calibration",),
     "place": ("dimension", "thresholds"),
     "captioner": ("languages", "max_length"),
+    "segmenter": ("dimension", "languages", "max_length"),
 }
 BATCH: Final = 32
 _TOKENIZERS: Final = {
@@ -93,7 +103,7 @@ class BundleFolder:
 
     @property
     def kind(self) -> str:
-        """``two-tower``, ``hasher``, ``scorer``, ``matcher``, ``place`` or ``captioner``."""
+        """``two-tower``, ``hasher``, ``scorer``, ``matcher``, ``place``, ``captioner`` or ``segmenter``."""
         return kind_of(self.manifest)
 
     @property
