@@ -31,7 +31,9 @@ export function LookPanel({ bands, dtype, chosen, stretch, change }: Props) {
               {name}
             </option>
           ))}
-          {chosen && !presets.some(([, value]) => value === chosen) && <option value={chosen}>{chosen.replaceAll(",", " · ")}</option>}
+          {chosen && !presets.some(([, value]) => value === chosen) && (
+            <option value={chosen}>{chosen.replaceAll(",", " · ")}</option>
+          )}
         </select>
       </label>
       {bands > 3 && (
@@ -70,11 +72,27 @@ export function LookPanel({ bands, dtype, chosen, stretch, change }: Props) {
       >
         <label>
           {t("black")}
-          <input key={`low${stretch}`} name="low" type="number" step="any" defaultValue={low} placeholder={dtype === "uint8" ? "0" : t("auto")} required />
+          <input
+            key={`low${stretch}`}
+            name="low"
+            type="number"
+            step="any"
+            defaultValue={low}
+            placeholder={dtype === "uint8" ? "0" : t("auto")}
+            required
+          />
         </label>
         <label>
           {t("white")}
-          <input key={`high${stretch}`} name="high" type="number" step="any" defaultValue={high} placeholder={dtype === "uint8" ? "255" : t("auto")} required />
+          <input
+            key={`high${stretch}`}
+            name="high"
+            type="number"
+            step="any"
+            defaultValue={high}
+            placeholder={dtype === "uint8" ? "255" : t("auto")}
+            required
+          />
         </label>
         <button type="submit" class="small">
           {t("apply")}

@@ -2,7 +2,14 @@
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { writeRoute } from "../address/route";
-import { jobResult, jobResultAddress, source as askSource, ServiceError, sources as askSources, tiles } from "../service/client";
+import {
+  source as askSource,
+  sources as askSources,
+  jobResult,
+  jobResultAddress,
+  ServiceError,
+  tiles,
+} from "../service/client";
 import type { ArchiveFacts, HeatResult, Position, RegionFeature, Scene, Source } from "../service/types";
 import { go } from "../shell/address";
 import { Icon } from "../shell/icons";
@@ -12,8 +19,8 @@ import { save, say } from "../shell/toast";
 import { useWords } from "../words";
 import { LookPanel } from "./look_panel";
 import { PlainView } from "./plain_view";
-import { RegionsPanel } from "./regions_panel";
 import { asGeoJson, boundsOfRegion, judge, nearest, type Region, regionsOf } from "./regions";
+import { RegionsPanel } from "./regions_panel";
 import { SceneMap } from "./scene_map";
 
 interface Props {
@@ -62,7 +69,9 @@ export default function ScenePage({ source: id, query, facts }: Props) {
     askSource(id, stop.signal)
       .then((told) => {
         setScene(told);
-        return askSources({ state: "done", limit: "500" }, stop.signal).then((page) => setOthers(sameGround(told, page.sources)));
+        return askSources({ state: "done", limit: "500" }, stop.signal).then((page) =>
+          setOthers(sameGround(told, page.sources)),
+        );
       })
       .catch((cause: unknown) => {
         if (!stop.signal.aborted && cause instanceof ServiceError) setProblem(cause);
@@ -125,7 +134,10 @@ export default function ScenePage({ source: id, query, facts }: Props) {
     const place = heat?.result.places.find((each) => each.rank === rank);
     if (!place) return;
     const [x, y, across, down] = place.window;
-    const at: Position = place.longitude !== null && place.latitude !== null ? [place.longitude, place.latitude] : [x + across / 2, y + down / 2];
+    const at: Position =
+      place.longitude !== null && place.latitude !== null
+        ? [place.longitude, place.latitude]
+        : [x + across / 2, y + down / 2];
     const span = scene?.bounds ? Math.max(((scene.bounds[2] - scene.bounds[0]) * across) / scene.width, 1e-5) : across;
     setTarget({ bounds: [at[0] - span, at[1] - span * 0.6, at[0] + span, at[1] + span * 0.6] });
     const [found] = nearest(regions, at);
@@ -197,7 +209,13 @@ export default function ScenePage({ source: id, query, facts }: Props) {
           }}
         >
           <label for="phrase">{t("whereIs")}</label>
-          <input id="phrase" dir="auto" value={phrase} placeholder={t("phraseExample")} onInput={(event) => setPhrase(event.currentTarget.value)} />
+          <input
+            id="phrase"
+            dir="auto"
+            value={phrase}
+            placeholder={t("phraseExample")}
+            onInput={(event) => setPhrase(event.currentTarget.value)}
+          />
           <div class="line">
             <button type="submit" class="small primary" disabled={busy !== null || !phrase.trim()}>
               <Icon name="flame" size={16} /> {t("heatMap")} <kbd>H</kbd>
@@ -225,7 +243,14 @@ export default function ScenePage({ source: id, query, facts }: Props) {
             <h2>{t("heatMap")}</h2>
             <label class="slider">
               {t("opacity")} <output>{number(opacity * 100)} %</output>
-              <input type="range" min="0" max="1" step="0.05" value={opacity} onInput={(event) => setOpacity(Number(event.currentTarget.value))} />
+              <input
+                type="range"
+                min="0"
+                max="1"
+                step="0.05"
+                value={opacity}
+                onInput={(event) => setOpacity(Number(event.currentTarget.value))}
+              />
             </label>
             <div class="ramp" aria-hidden="true">
               <span>{number(heat.result.low, 2)}</span>
@@ -267,7 +292,9 @@ export default function ScenePage({ source: id, query, facts }: Props) {
               setRegions((before) => judge(before, region.id, region.judgement === judgement ? null : judgement));
               setChosen(region.id);
             }}
-            exportKept={() => save(new Blob([asGeoJson(regions)], { type: "application/geo+json" }), "outlines.geojson")}
+            exportKept={() =>
+              save(new Blob([asGeoJson(regions)], { type: "application/geo+json" }), "outlines.geojson")
+            }
           />
         )}
 
@@ -284,7 +311,11 @@ export default function ScenePage({ source: id, query, facts }: Props) {
         {others.length > 0 && (
           <section class="block">
             <h2>{t("otherDate")}</h2>
-            <select aria-label={t("otherDate")} value={other ?? ""} onChange={(event) => change({ with: event.currentTarget.value || null }, false)}>
+            <select
+              aria-label={t("otherDate")}
+              value={other ?? ""}
+              onChange={(event) => change({ with: event.currentTarget.value || null }, false)}
+            >
               <option value="">{t("none")}</option>
               {others.map((each) => (
                 <option key={each.id} value={each.id}>

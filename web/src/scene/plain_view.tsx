@@ -71,7 +71,6 @@ export function PlainView(props: Props) {
   const line = Math.max(seen.width, seen.height) / 320;
   return (
     <div class="plainView">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the picture itself takes the arrow keys, as a map does */}
       <svg
         ref={box}
         viewBox={`${view.x} ${view.y} ${seen.width} ${seen.height}`}
@@ -93,7 +92,13 @@ export function PlainView(props: Props) {
           const from = drag.current;
           if (!from) return;
           const each = unit();
-          setView((now) => clamped({ ...now, x: now.x - (event.clientX - from[0]) * each, y: now.y - (event.clientY - from[1]) * each }));
+          setView((now) =>
+            clamped({
+              ...now,
+              x: now.x - (event.clientX - from[0]) * each,
+              y: now.y - (event.clientY - from[1]) * each,
+            }),
+          );
           drag.current = [event.clientX, event.clientY];
         }}
         onPointerUp={() => {
@@ -101,13 +106,16 @@ export function PlainView(props: Props) {
         }}
       >
         <image href={picture} width={width} height={height} preserveAspectRatio="none" />
-        {heat && <image href={heatPicture} width={width} height={height} preserveAspectRatio="none" opacity={opacity} />}
-        {shown && <rect class="windowBox" x={shown[0]} y={shown[1]} width={shown[2]} height={shown[3]} stroke-width={line} />}
+        {heat && (
+          <image href={heatPicture} width={width} height={height} preserveAspectRatio="none" opacity={opacity} />
+        )}
+        {shown && (
+          <rect class="windowBox" x={shown[0]} y={shown[1]} width={shown[2]} height={shown[3]} stroke-width={line} />
+        )}
         {regions
           .filter((region) => region.judgement !== "erased")
           .map((region) => (
             // biome-ignore lint/a11y/noStaticElementInteractions: every outline is a button of the list beside it
-            // biome-ignore lint/a11y/useKeyWithClickEvents: as above
             <path
               key={region.id}
               class={`outline ${region.judgement ?? ""}${region.id === chosen ? " lit" : ""}`}
@@ -118,10 +126,15 @@ export function PlainView(props: Props) {
           ))}
         {heat?.places.map(({ rank, window: [x, y, across, down] }) => (
           // biome-ignore lint/a11y/noStaticElementInteractions: every peak is a button of the list beside it
-          // biome-ignore lint/a11y/useKeyWithClickEvents: as above
           <g key={rank} class={`peakMark${rank === peak ? " lit" : ""}`} onClick={() => props.onPeak(rank)}>
             <circle cx={x + across / 2} cy={y + down / 2} r={line * 8} stroke-width={line} />
-            <text x={x + across / 2} y={y + down / 2} font-size={line * 9} dominant-baseline="central" text-anchor="middle">
+            <text
+              x={x + across / 2}
+              y={y + down / 2}
+              font-size={line * 9}
+              dominant-baseline="central"
+              text-anchor="middle"
+            >
               {rank}
             </text>
           </g>
@@ -140,6 +153,8 @@ export function PlainView(props: Props) {
 }
 
 function pathOf({ feature: { geometry } }: Region): string {
-  const rings = (geometry.type === "Polygon" ? geometry.coordinates : (geometry.coordinates as Position[][][]).flat()) as Position[][];
+  const rings = (
+    geometry.type === "Polygon" ? geometry.coordinates : (geometry.coordinates as Position[][][]).flat()
+  ) as Position[][];
   return rings.map((ring) => `M${ring.map(([x, y]) => `${x} ${y}`).join("L")}Z`).join("");
 }

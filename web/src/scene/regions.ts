@@ -34,7 +34,9 @@ export function asGeoJson(regions: readonly Region[]): string {
 }
 
 export function boundsOfRegion(region: Region): Bounds {
-  const points = (region.feature.geometry.coordinates as unknown[]).flat(region.feature.geometry.type === "Polygon" ? 1 : 2) as Position[];
+  const points = (region.feature.geometry.coordinates as unknown[]).flat(
+    region.feature.geometry.type === "Polygon" ? 1 : 2,
+  ) as Position[];
   return points.reduce<Bounds>(
     (box, [x, y]) => [Math.min(box[0], x), Math.min(box[1], y), Math.max(box[2], x), Math.max(box[3], y)],
     [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY],

@@ -111,7 +111,13 @@ export function SceneMap(props: Props) {
       )}
       {other && (
         <>
-          <div class="surface second" ref={over} dir="ltr" aria-hidden="true" style={{ clipPath: `inset(0 0 0 ${at}%)` }} />
+          <div
+            class="surface second"
+            ref={over}
+            dir="ltr"
+            aria-hidden="true"
+            style={{ clipPath: `inset(0 0 0 ${at}%)` }}
+          />
           <div
             class="swipe"
             role="slider"
@@ -147,7 +153,11 @@ export function SceneMap(props: Props) {
 }
 
 /** A window of a scene on Earth, as well as its bounds tell; exact for scenes that are not rotated. */
-function windowRing(scene: Scene, [west, south, east, north]: Bounds, window: readonly number[] | null): Position[] | null {
+function windowRing(
+  scene: Scene,
+  [west, south, east, north]: Bounds,
+  window: readonly number[] | null,
+): Position[] | null {
   if (!window) return null;
   const [column = 0, row = 0, across = 0, down = 0] = window;
   const x = (value: number) => west + ((east - west) * value) / scene.width;

@@ -77,7 +77,9 @@ export class SceneSurface {
   }
 
   setTiles(tiles: string): void {
-    void this.ready.then(() => (this.map.getSource("scene") as { setTiles?: (all: string[]) => void })?.setTiles?.([tiles]));
+    void this.ready.then(() =>
+      (this.map.getSource("scene") as { setTiles?: (all: string[]) => void })?.setTiles?.([tiles]),
+    );
   }
 
   setHeat(heat: HeatResult | null, picture: string, opacity: number): void {
@@ -85,9 +87,18 @@ export class SceneSurface {
       if (this.map.getLayer("heat")) this.map.removeLayer("heat");
       if (this.map.getSource("heat")) this.map.removeSource("heat");
       if (!heat?.corners) return;
-      this.map.addSource("heat", { type: "image", url: new URL(picture, document.baseURI).href, coordinates: heat.corners });
+      this.map.addSource("heat", {
+        type: "image",
+        url: new URL(picture, document.baseURI).href,
+        coordinates: heat.corners,
+      });
       this.map.addLayer(
-        { id: "heat", type: "raster", source: "heat", paint: { "raster-opacity": opacity, "raster-fade-duration": 0, "raster-resampling": "linear" } },
+        {
+          id: "heat",
+          type: "raster",
+          source: "heat",
+          paint: { "raster-opacity": opacity, "raster-fade-duration": 0, "raster-resampling": "linear" },
+        },
         "window-line",
       );
     });
@@ -151,7 +162,11 @@ export class SceneSurface {
     const lines = gridLines([seen.getWest(), seen.getSouth(), seen.getEast(), seen.getNorth()]);
     (this.map.getSource("grid") as GeoJSONSource | undefined)?.setData({
       type: "FeatureCollection",
-      features: lines.map((coordinates) => ({ type: "Feature", properties: {}, geometry: { type: "LineString", coordinates } })),
+      features: lines.map((coordinates) => ({
+        type: "Feature",
+        properties: {},
+        geometry: { type: "LineString", coordinates },
+      })),
     });
   }
 }
@@ -195,10 +210,33 @@ function sceneStyle(options: Options) {
       { id: "ground", type: "background" as const, paint: { "background-color": colours.ground } },
       { id: "grid", type: "line" as const, source: "grid", paint: { "line-color": colours.grid } },
       { id: "scene", type: "raster" as const, source: "scene", paint: { "raster-fade-duration": 120 } },
-      { id: "window-line", type: "line" as const, source: "window", paint: { "line-color": "#fff", "line-width": 2, "line-dasharray": [3, 2] } },
-      { id: "regions-fill", type: "fill" as const, source: "regions", paint: { "fill-color": colour, "fill-opacity": ["case", chosen, 0.5, 0.26] as never } },
-      { id: "regions-halo", type: "line" as const, source: "regions", paint: { "line-color": "#08110f", "line-width": 4, "line-opacity": 0.5 } },
-      { id: "regions-line", type: "line" as const, source: "regions", paint: { "line-color": ["case", chosen, "#ffffff", colour] as never, "line-width": ["case", chosen, 3, 1.8] as never } },
+      {
+        id: "window-line",
+        type: "line" as const,
+        source: "window",
+        paint: { "line-color": "#fff", "line-width": 2, "line-dasharray": [3, 2] },
+      },
+      {
+        id: "regions-fill",
+        type: "fill" as const,
+        source: "regions",
+        paint: { "fill-color": colour, "fill-opacity": ["case", chosen, 0.5, 0.26] as never },
+      },
+      {
+        id: "regions-halo",
+        type: "line" as const,
+        source: "regions",
+        paint: { "line-color": "#08110f", "line-width": 4, "line-opacity": 0.5 },
+      },
+      {
+        id: "regions-line",
+        type: "line" as const,
+        source: "regions",
+        paint: {
+          "line-color": ["case", chosen, "#ffffff", colour] as never,
+          "line-width": ["case", chosen, 3, 1.8] as never,
+        },
+      },
     ],
   };
 }

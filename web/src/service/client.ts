@@ -9,7 +9,6 @@ import type {
   JobKind,
   ModelCard,
   Problem,
-  ResultRecord,
   Scene,
   SearchAnswer,
   SearchRequest,
@@ -82,7 +81,7 @@ export const source = (id: string, signal?: AbortSignal) =>
 
 export const models = () => json<ModelCard[]>("v1/models");
 
-export const results = () => json<ResultRecord[] | Record<string, unknown>>("v1/results");
+export const results = () => json<Record<string, Record<string, unknown>>>("v1/results");
 
 export const jobs = () => json<Job[]>("v1/jobs");
 

@@ -199,7 +199,13 @@ export interface HeatResult {
   corners: [Position, Position, Position, Position] | null;
   low: number;
   high: number;
-  places: { rank: number; score: number; window: [number, number, number, number]; longitude: number | null; latitude: number | null }[];
+  places: {
+    rank: number;
+    score: number;
+    window: [number, number, number, number];
+    longitude: number | null;
+    latitude: number | null;
+  }[];
   notes: string[];
 }
 
@@ -226,6 +232,3 @@ export interface ModelCard {
   licence: string | null;
   validation_mean_recall_percent: Record<string, Record<string, number>> | null;
 }
-
-/** One result file: its task, method, data set and measures. */
-export type ResultRecord = Record<string, unknown>;
