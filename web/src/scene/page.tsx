@@ -42,7 +42,7 @@ export default function ScenePage({ source: id, query, facts }: Props) {
   const [others, setOthers] = useState<Source[]>([]);
   const [phrase, setPhrase] = useState(given.get("phrase") ?? "");
   const [heat, setHeat] = useState<Heat | null>(null);
-  const [opacity, setOpacity] = useState(0.6);
+  const [opacity, setOpacity] = useState(0.5);
   const [peak, setPeak] = useState<number | null>(null);
   const [regions, setRegions] = useState<Region[]>([]);
   const [regionsJob, setRegionsJob] = useState<string | null>(null);
