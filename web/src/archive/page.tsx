@@ -10,6 +10,7 @@ import { Icon } from "../shell/icons";
 import { useJobs } from "../shell/jobs";
 import { say } from "../shell/toast";
 import { LANGUAGE_NAMES, useWords, type Word } from "../words";
+import { failureOf } from "./failure";
 
 interface Props {
   facts: ArchiveFacts | null;
@@ -381,15 +382,4 @@ function SourceTable({ facts }: { facts: ArchiveFacts }) {
       )}
     </section>
   );
-}
-
-/** Cause and remedy of a failure, which the archive keeps as JSON. */
-export function failureOf(error: string | null): string | null {
-  if (!error) return null;
-  try {
-    const { cause, remedy } = JSON.parse(error) as { cause?: string; remedy?: string };
-    return [cause, remedy].filter(Boolean).join(" — ");
-  } catch {
-    return error;
-  }
 }

@@ -81,7 +81,7 @@ export class Surface {
     this.map.keyboard.disableRotation();
     this.map.addControl(new NavigationControl({ showCompass: false }), "bottom-right");
     this.map.addControl(new ScaleControl({ maxWidth: 120 }), "bottom-left");
-    this.map.on("load", () => {
+    this.map.once("style.load", () => {
       this.ready = true;
       for (const act of this.waiting) act();
       this.waiting = [];

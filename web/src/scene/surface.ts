@@ -47,7 +47,7 @@ export class SceneSurface {
     this.map.keyboard.disableRotation();
     this.map.addControl(new NavigationControl({ showCompass: false }), "bottom-right");
     this.map.addControl(new ScaleControl({ maxWidth: 120 }), "bottom-left");
-    this.ready = new Promise((resolve) => this.map.once("load", () => resolve()));
+    this.ready = new Promise((resolve) => this.map.once("style.load", () => resolve()));
     this.map.on("moveend", () => {
       this.drawGrid();
       const { lng, lat } = this.map.getCenter();

@@ -3,10 +3,11 @@
 import { useEffect, useState } from "preact/hooks";
 import type { SearchState } from "../address/search_state";
 import { sources as askSources } from "../service/client";
-import type { ArchiveFacts, Bounds, Position, Source } from "../service/types";
+import type { ArchiveFacts, Bounds, Source } from "../service/types";
 import { Icon } from "../shell/icons";
 import { Menu } from "../shell/menu";
 import { useWords, type Words } from "../words";
+import { ringOfGeoJson } from "./geojson";
 
 interface Props {
   state: SearchState;
@@ -318,28 +319,4 @@ function WordsFilter({ state, facts, change }: Props) {
 
 function full(day: string | null): string {
   return day ? (day.length === 4 ? `${day}-01-01` : day.length === 7 ? `${day}-01` : day) : "";
-}
-
-/** The outer ring of the first polygon of a GeoJSON text. */
-export function ringOfGeoJson(text: string | undefined): Position[] | null {
-  try {
-    let value = JSON.parse(text ?? "") as {
-      type?: string;
-      features?: unknown[];
-      geometry?: unknown;
-      coordinates?: unknown;
-    };
-    if (value.type === "FeatureCollection") value = (value.features?.[0] ?? {}) as typeof value;
-    if (value.type === "Feature") value = (value.geometry ?? {}) as typeof value;
-    const rings =
-      value.type === "MultiPolygon"
-        ? (value.coordinates as Position[][][])[0]
-        : value.type === "Polygon"
-          ? (value.coordinates as Position[][])
-          : null;
-    const ring = rings?.[0]?.map(([x, y]) => [Number(x), Number(y)] as Position);
-    return ring && ring.length >= 4 && ring.flat().every(Number.isFinite) ? ring.slice(0, -1) : null;
-  } catch {
-    return null;
-  }
 }

@@ -46,7 +46,7 @@ export function wordsFor(language: Language): Words {
     number,
     date: (time) => formatDate(time, locale),
     bytes: (value) => formatBytes(value, number),
-    metres: (value) => `${value < 10 ? number(value, value < 1 ? 2 : 1) : number(value)} m`,
+    metres: (value) => `\u2066${value < 10 ? number(value, value < 1 ? 2 : 1) : number(value)} m\u2069`,
     duration: (seconds) =>
       seconds < 90 ? `${number(Math.ceil(seconds))} s` : `${number(seconds / 60, seconds < 600 ? 1 : 0)} min`,
   };
