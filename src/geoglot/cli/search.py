@@ -160,7 +160,7 @@ def _asked(options: argparse.Namespace) -> SavedQuery:
         else (),
         language=options.language,
         words=options.words,
-        within=None if options.bbox is None else tuple(parse_bbox(options.bbox)),
+        within=None if options.bbox is None else parse_bbox(options.bbox),
         polygon=None if options.polygon is None else read_polygon(options.polygon),
         after=options.after,
         before=options.before,

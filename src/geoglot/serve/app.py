@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from geoglot.core.errors import GeoglotError
 from geoglot.core.version import VERSION
-from geoglot.serve import routes_archive, routes_export, routes_jobs, routes_search, routes_tiles
+from geoglot.serve import routes_archive, routes_export, routes_jobs, routes_search, routes_stac, routes_tiles
 from geoglot.serve.guard import SESSION_COOKIE, Guard
 from geoglot.serve.problems import MEDIA_TYPE, ProblemError, problem_of
 from geoglot.serve.service import Service
@@ -64,6 +64,7 @@ def create_app(settings: Settings) -> Guard:
     app.include_router(routes_tiles.router)
     app.include_router(routes_jobs.router)
     app.include_router(routes_export.router)
+    app.include_router(routes_stac.router)
     _add_own_routes(app)
     _mount_page(app, settings.page)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from http import HTTPStatus
 from typing import Any
 
 from geoglot.core.errors import ArchiveError, BundleError, DataError, GeoglotError, SourceError, UsageError
 
 MEDIA_TYPE = "application/problem+json"
+_PATH = re.compile(r"(?<![\w.:/])/[^\s'\"]+")
 _STATUS: tuple[tuple[type[GeoglotError], int], ...] = (
     (UsageError, 422),
     (SourceError, 422),
@@ -66,15 +68,15 @@ def without_folders(text: str) -> str:
     """Text with every absolute path cut down to its last part.
 
     Example:
-        >>> without_folders("link /srv/images/a b.tif leads out of /srv/images")
-        'link a b.tif leads out of images'
+        >>> without_folders("link /srv/images/b.tif leads out of /srv/images")
+        'link b.tif leads out of images'
         >>> without_folders("use and/or, 1/2")
         'use and/or, 1/2'
     """
-    import re
+    return _PATH.sub(_last_part, text)
 
-    return re.sub(
-        r"(?<![\w.:/])(?:/[^/\s'\"]+)+/(?=[^/\s'\"]*)",
-        "",
-        re.sub(r"(?<![\w.:/])/([^/\s'\"]+)(?=[\s'\".,;:)]|$)", r"\1", text),
-    )
+
+def _last_part(found: re.Match[str]) -> str:
+    written = found.group()
+    core = written.rstrip(":;,)")
+    return core.rstrip("/").rpartition("/")[2] + written[len(core) :]

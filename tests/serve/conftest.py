@@ -1,0 +1,38 @@
+"""A running service over painted pictures: everything but the network is real."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import geoglot as gg
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what the test client says of its own libraries
+    from starlette.testclient import TestClient
+
+from geoglot.serve.app import create_app
+from geoglot.serve.settings import Limits, Settings
+
+ADDRESS = "http://127.0.0.1:8321"
+LIMITS = Limits(body_bytes=200_000, picture_bytes=3_000_000, picture_pixels=4_000_000, body_seconds=1.0)
+
+
+@pytest.fixture(scope="session")
+def painted_archive(colour_bundle: Path, painted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of six photos and one scene of 16 tiles."""
+    path = tmp_path_factory.mktemp("served") / "painted.archive"
+    with gg.Archive.create(path, model=colour_bundle) as made:
+        assert made.index(painted, tile=64, overlap=0).rows_added == 6 + 16
+    return path
+
+
+@pytest.fixture(scope="session")
+def client(painted_archive: Path) -> Iterator[TestClient]:
+    """A client of a service without a token."""
+    app = create_app(Settings(archive=painted_archive, limits=LIMITS))
+    with TestClient(app, base_url=ADDRESS) as opened:
+        yield opened
