@@ -245,6 +245,7 @@ export default function ScenePage({ source: id, query, facts }: Props) {
               {t("opacity")} <output>{number(opacity * 100)} %</output>
               <input
                 type="range"
+                aria-label={t("opacity")}
                 min="0"
                 max="1"
                 step="0.05"

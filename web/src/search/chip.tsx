@@ -103,6 +103,7 @@ export function Chip({ term, answer, picture, change, remove }: Props) {
             {t("weight")} <output>{number(size, 2)}</output>
             <input
               type="range"
+              aria-label={t("weight")}
               min="0.1"
               max={WEIGHT_LIMIT}
               step="0.1"

@@ -24,7 +24,7 @@ export const ar: Record<keyof typeof en, string> = {
   unreachable: "الخدمة لا تجيب",
   unreachableNote: "هل ما زال geoglot serve يعمل؟ لم يضع شيء: عنوان هذه الصفحة يحفظ البحث.",
   needsToken: "هذه الخدمة تحتاج إلى رمز دخول",
-  needsTokenNote: "افتح العنوان الذي طبعه geoglot serve: ينتهي بـ ‎#token=…",
+  needsTokenNote: "أضف ‎#token=… مع رمز geoglot serve إلى عنوان هذه الصفحة.",
   describe: "صِف مكانًا",
   addTerm: "و … / -ليس هذا",
   addPicture: "البحث بصورة أو فتح بحث محفوظ",

@@ -25,7 +25,7 @@ export const en = {
   unreachable: "The service does not answer",
   unreachableNote: "Is geoglot serve still running? Nothing is lost: the address of this page holds the search.",
   needsToken: "This service needs a token",
-  needsTokenNote: "Open the address that geoglot serve printed: it ends in #token=…",
+  needsTokenNote: "Put #token=… with the token of geoglot serve behind the address of this page.",
   // question
   describe: "Describe a place",
   addTerm: "and … / -not this",

@@ -25,7 +25,7 @@ export const fr: Record<keyof typeof en, string> = {
   unreachableNote:
     "geoglot serve tourne-t-il encore ? Rien n’est perdu : l’adresse de cette page contient la recherche.",
   needsToken: "Ce service demande un jeton",
-  needsTokenNote: "Ouvrez l’adresse affichée par geoglot serve : elle finit par #token=…",
+  needsTokenNote: "Ajoutez #token=… avec le jeton de geoglot serve à l’adresse de cette page.",
   describe: "Décrivez un lieu",
   addTerm: "et … / -pas cela",
   addPicture: "Chercher par image ou ouvrir une requête enregistrée",

@@ -25,7 +25,7 @@ export const it: Record<keyof typeof en, string> = {
   unreachableNote:
     "geoglot serve è ancora in funzione? Nulla è perduto: l’indirizzo di questa pagina contiene la ricerca.",
   needsToken: "Questo servizio richiede un token",
-  needsTokenNote: "Apra l’indirizzo mostrato da geoglot serve: finisce con #token=…",
+  needsTokenNote: "Aggiunga #token=… con il token di geoglot serve all’indirizzo di questa pagina.",
   describe: "Descriva un luogo",
   addTerm: "e … / -non questo",
   addPicture: "Cerca per immagine o apri una ricerca salvata",
