@@ -12,6 +12,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 1200,
     reportCompressedSize: false,
+    license: { fileName: "licences.md" },
   },
   server: { host: "127.0.0.1", proxy: { "/v1": service, "/stac": service } },
   test: { include: ["tests/**/*.test.ts"] },

@@ -53,6 +53,7 @@ export class Surface {
   private lit: { hover: string | null; chosen: string | null } = { hover: null, chosen: null };
   private waiting: (() => void)[] = [];
   private ready = false;
+  private gone = false;
   private stopDrawing: (() => void) | null = null;
   private data: Record<string, Geo> = {};
   private basemap: string | null;
@@ -88,6 +89,7 @@ export class Surface {
       this.refresh();
     });
     this.map.on("moveend", (event) => {
+      if (this.gone) return;
       this.refresh();
       this.events.moved(this.view(), this.bounds(), "originalEvent" in event && Boolean(event.originalEvent));
     });
@@ -108,6 +110,7 @@ export class Surface {
   }
 
   remove(): void {
+    this.gone = true; // the end of an animation under way is no move of the reader
     this.stopDrawing?.();
     this.map.remove();
   }

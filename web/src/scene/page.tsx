@@ -153,7 +153,7 @@ export default function ScenePage({ source: id, query, facts }: Props) {
 
   const started = useRef(false);
   useEffect(() => {
-    if (!scene || started.current) return;
+    if (!scene || !facts || started.current) return;
     started.current = true;
     if (given.get("segment") && canSegment) void segment();
     else if (phrase && given.get("heat") !== "0") void locate();

@@ -38,6 +38,7 @@ export class SceneSurface {
   private readonly options: Options;
   private markers: InstanceType<typeof Marker>[] = [];
   private readonly ready: Promise<void>;
+  private gone = false;
 
   constructor(container: HTMLElement, options: Options, events: SceneEvents) {
     this.options = options;
@@ -49,6 +50,7 @@ export class SceneSurface {
     this.map.addControl(new ScaleControl({ maxWidth: 120 }), "bottom-left");
     this.ready = new Promise((resolve) => this.map.once("style.load", () => resolve()));
     this.map.on("moveend", () => {
+      if (this.gone) return;
       this.drawGrid();
       const { lng, lat } = this.map.getCenter();
       this.events.moved([lng, lat, this.map.getZoom()]);
@@ -68,6 +70,7 @@ export class SceneSurface {
   }
 
   remove(): void {
+    this.gone = true;
     this.other?.remove();
     this.map.remove();
   }

@@ -12,8 +12,9 @@ import {
   toRequest,
   writeSearch,
 } from "../address/search_state";
+import { unionBounds } from "../map/shapes";
 import { exportHits, itemsAt, ServiceError, sendImage } from "../service/client";
-import type { ArchiveFacts, ExportFormat, Hit, Position } from "../service/types";
+import type { ArchiveFacts, Bounds, ExportFormat, Hit, Position } from "../service/types";
 import { go } from "../shell/address";
 import { useCaptions } from "../shell/jobs";
 import { useShortcuts } from "../shell/keys";
@@ -80,8 +81,9 @@ export function SearchPage({ query, facts }: Props) {
     const byLink = shownKey.current === null && state.view !== null;
     shownKey.current = found.key;
     setCurrent(null);
-    if (!byLink && facts?.bounds && !state.within && !state.polygon) map.current?.fit(facts.bounds);
-  }, [found, facts, state]);
+    const where = byLink || state.within || state.polygon ? null : worthSeeing(found.hits);
+    if (where) map.current?.fit(where);
+  }, [found, state]);
 
   const addTerm = useCallback(
     (more: Term, alone = false) => {
@@ -161,7 +163,7 @@ export function SearchPage({ query, facts }: Props) {
       } else if (action === "zoom") {
         if (!hit.bounds) say(t("unlocated"), "bad");
         else {
-          setMapOnly(true);
+          if (takeTurns()) setMapOnly(true);
           map.current?.fit(hit.bounds);
           choose(hit.id);
         }
@@ -255,7 +257,7 @@ export function SearchPage({ query, facts }: Props) {
           setTerms={(terms) => change({ terms, hit: null, cut: null })}
           addFiles={addFiles}
           pick={() => {
-            setMapOnly(true);
+            if (takeTurns()) setMapOnly(true);
             map.current?.draw("pick");
           }}
           clear={() => change({ ...EMPTY_SEARCH, view: state.view })}
@@ -265,7 +267,7 @@ export function SearchPage({ query, facts }: Props) {
           facts={facts}
           change={(patch) => change({ ...patch, hit: null })}
           draw={(kind) => {
-            setMapOnly(true);
+            if (takeTurns()) setMapOnly(true);
             map.current?.draw(kind);
           }}
           seen={() => map.current?.bounds() ?? null}
@@ -353,6 +355,16 @@ export function SearchPage({ query, facts }: Props) {
 }
 
 const NO_HITS: readonly Hit[] = [];
+
+/** Where the hits are that stand out; where none does, the nearest few. */
+function worthSeeing(hits: readonly Hit[]): Bounds | null {
+  const clear = hits.filter((hit) => hit.bounds && hit.band !== "background");
+  const some = clear.length ? clear : hits.filter((hit) => hit.bounds).slice(0, 12);
+  return unionBounds(some.map((hit) => hit.bounds));
+}
+
+/** In a small window list and map take turns. */
+const takeTurns = () => window.matchMedia("(max-width: 48rem)").matches;
 
 function columns(): number {
   const grid = document.querySelector(".results .cards");
