@@ -185,7 +185,7 @@ export function SearchPage({ query, facts }: Props) {
   );
 
   const step = (by: number) => {
-    const at = hits.findIndex((hit) => hit.id === (chosen?.id ?? current));
+    const at = hits.findIndex((hit) => hit.id === (chosen?.id ?? focusedCard() ?? current));
     const next = hits[Math.max(0, Math.min(hits.length - 1, at + by))];
     if (!next) return;
     setCurrent(next.id);
@@ -193,7 +193,8 @@ export function SearchPage({ query, facts }: Props) {
     focusCard(next.id, !chosen);
     if (at + by >= hits.length - 8) searching.more();
   };
-  const subject = () => chosen ?? (current ? byId.get(current) : undefined) ?? (hover ? byId.get(hover) : undefined);
+  const subject = () =>
+    [chosen?.id, focusedCard(), current, hover].flatMap((id) => (id ? (byId.get(id) ?? []) : []))[0];
   const on = (action: CardAction) => () => {
     const hit = subject();
     if (hit) act(action, hit);
@@ -369,6 +370,11 @@ const takeTurns = () => window.matchMedia("(max-width: 48rem)").matches;
 function columns(): number {
   const grid = document.querySelector(".results .cards");
   return grid ? getComputedStyle(grid).gridTemplateColumns.split(" ").length : 1;
+}
+
+/** The card that has the focus now: keys may come faster than the screen is drawn. */
+function focusedCard(): string | null {
+  return document.activeElement?.closest<HTMLElement>(".cards > .card")?.dataset.id ?? null;
 }
 
 function focusCard(id: string, focus: boolean): void {
