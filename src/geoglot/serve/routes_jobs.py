@@ -204,7 +204,8 @@ def allowed(folders: tuple[Path, ...], written: str) -> Path:
         for folder in folders:
             root = os.path.realpath(folder)
             real = os.path.realpath(Path(root) / written)
-            if is_within(real, root) and Path(real).exists():
+            # a catalogue could name files that lie elsewhere: those are for the command line
+            if is_within(real, root) and Path(real).exists() and not real.lower().endswith(("json", ".parquet")):
                 return Path(real)
     raise ProblemError(403, "That is not in a folder from which may be indexed.", "see --imagery of 'geoglot serve'")
 
