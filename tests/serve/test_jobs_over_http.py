@@ -85,7 +85,7 @@ def test_a_heat_map_with_its_files(working: TestClient, tmp_path: Path) -> None:
 
 def test_what_fails_says_why(working: TestClient, painted: Path) -> None:
     refused = working.post("/v1/caption", json={"captioner": "nowhere"})
-    assert refused.status_code == 501
+    assert refused.status_code == 409
     unknown = working.post("/v1/locate", json={"source": "0" * 16, "text": "red"})
     assert unknown.status_code == 404
     nothing = working.get("/v1/sources").json()["sources"][0]["id"]
