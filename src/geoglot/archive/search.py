@@ -227,7 +227,8 @@ class Searcher:
         """
         last = self._last_best
         if last is not None and last[1] is masks and last[0] == query.tobytes() and len(last[2].row) > count:
-            return Found(*(column[:count] for column in (last[2].segment, last[2].row, last[2].score)), complete=False)
+            known = last[2]
+            return Found(known.segment[:count], known.row[:count], known.score[:count], complete=False)
         found = self._best(query, count, masks)
         self._last_best = (query.tobytes(), masks, found)
         return found
