@@ -28,6 +28,7 @@ _EXPORTS: dict[str, str] = {
     "DataError": "geoglot.core.errors",
     "Explanation": "geoglot.api.explain",
     "FileCaptions": "geoglot.api.captioner",
+    "Finding": "geoglot.api.find",
     "GeoglotError": "geoglot.core.errors",
     "HeatMap": "geoglot.api.locate",
     "Hit": "geoglot.core.records",
@@ -38,6 +39,7 @@ _EXPORTS: dict[str, str] = {
     "Projection": "geoglot.engine.projection",
     "Query": "geoglot.api.query",
     "Region": "geoglot.api.segmenter",
+    "SavedQuery": "geoglot.api.saved_query",
     "Segmentation": "geoglot.api.segmenter",
     "Segmenter": "geoglot.api.segmenter",
     "SourceError": "geoglot.core.errors",
@@ -47,10 +49,12 @@ _EXPORTS: dict[str, str] = {
     "Window": "geoglot.core.records",
     "captioning_report": "geoglot.api.report_captioning",
     "explain": "geoglot.api.explain",
+    "find": "geoglot.api.find",
     "locate": "geoglot.api.locate",
     "matching_report": "geoglot.api.report_matching",
     "neighbours": "geoglot.api.neighbours",
     "project": "geoglot.api.projection",
+    "write_stac": "geoglot.api.stac",
 }
 
 if TYPE_CHECKING:
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
     from geoglot.api.archive import Archive
     from geoglot.api.captioner import Caption, Captioner, FileCaptions
     from geoglot.api.explain import Explanation, explain
+    from geoglot.api.find import Finding, find
     from geoglot.api.locate import HeatMap, locate
     from geoglot.api.matcher import Match, Matcher
     from geoglot.api.neighbours import Neighbours, neighbours
@@ -65,7 +70,9 @@ if TYPE_CHECKING:
     from geoglot.api.query import Query, Term
     from geoglot.api.report_captioning import CaptioningReport, captioning_report
     from geoglot.api.report_matching import MatchingReport, matching_report
+    from geoglot.api.saved_query import SavedQuery
     from geoglot.api.segmenter import Region, Segmentation, Segmenter
+    from geoglot.api.stac import write_stac
     from geoglot.core.errors import ArchiveError, BundleError, DataError, GeoglotError, SourceError, UsageError
     from geoglot.core.records import Band, Bounds, Hit, Tile, Window
     from geoglot.engine.projection import Projection
@@ -83,6 +90,7 @@ __all__ = [
     "DataError",
     "Explanation",
     "FileCaptions",
+    "Finding",
     "GeoglotError",
     "HeatMap",
     "Hit",
@@ -93,6 +101,7 @@ __all__ = [
     "Projection",
     "Query",
     "Region",
+    "SavedQuery",
     "Segmentation",
     "Segmenter",
     "SourceError",
@@ -103,10 +112,12 @@ __all__ = [
     "__version__",
     "captioning_report",
     "explain",
+    "find",
     "locate",
     "matching_report",
     "neighbours",
     "project",
+    "write_stac",
 ]
 
 

@@ -20,6 +20,7 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "DataError",
         "Explanation",
         "FileCaptions",
+        "Finding",
         "GeoglotError",
         "HeatMap",
         "Hit",
@@ -30,6 +31,7 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "Projection",
         "Query",
         "Region",
+        "SavedQuery",
         "Segmentation",
         "Segmenter",
         "SourceError",
@@ -40,10 +42,12 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "__version__",
         "captioning_report",
         "explain",
+        "find",
         "locate",
         "matching_report",
         "neighbours",
         "project",
+        "write_stac",
     ]
     assert dir(gg) == gg.__all__
     for name in gg.__all__:

@@ -25,6 +25,7 @@ COMMANDS = [
     "evaluate",
     "explain",
     "export",
+    "find",
     "index",
     "info",
     "leaderboard",

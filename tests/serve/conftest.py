@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +18,12 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what the test client says of its own libraries
     from starlette.testclient import TestClient
 
+from raw_requests import raw
+
 from geoglot.serve.app import create_app
 from geoglot.serve.settings import Limits, Settings
 
+ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "http://127.0.0.1:8321"
 LIMITS = Limits(body_bytes=200_000, picture_bytes=3_000_000, picture_pixels=4_000_000, body_seconds=1.0)
 
@@ -36,3 +43,31 @@ def client(painted_archive: Path) -> Iterator[TestClient]:
     app = create_app(Settings(archive=painted_archive, limits=LIMITS))
     with TestClient(app, base_url=ADDRESS) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def running(painted_archive: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The command itself, with a real socket."""
+    command = [sys.executable, "-m", "geoglot.cli.main", "serve", "--archive", str(painted_archive), "--port", "0"]
+    environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
+    assert process.stderr is not None
+    line = process.stderr.readline().decode()
+    assert line.startswith("geoglot: open http://127.0.0.1:"), line
+    port = int(line.split(":")[3].split("/")[0])
+    drain = threading.Thread(target=process.stderr.read, daemon=True)
+    drain.start()
+    for _ in range(200):
+        try:
+            if raw(port, b"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").startswith(
+                b"HTTP/1.1 200"
+            ):
+                break
+        except OSError:
+            pass
+        time.sleep(0.1)
+    yield process, port
+    process.terminate()
+    process.wait(20)
+    drain.join()
+    process.stderr.close()

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from raw_requests import raw
 from starlette.testclient import TestClient
 
 from geoglot.core.errors import UsageError
@@ -40,44 +41,6 @@ def closed(painted_archive: Path) -> Iterator[TestClient]:
     """A service with a token."""
     with served(painted_archive, token=TOKEN, host="0.0.0.0", hosts=("imagery.example.org",)) as opened:
         yield opened
-
-
-@pytest.fixture(scope="module")
-def running(painted_archive: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The command itself, with a real socket."""
-    command = [sys.executable, "-m", "geoglot.cli.main", "serve", "--archive", str(painted_archive), "--port", "0"]
-    environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
-    assert process.stderr is not None
-    line = process.stderr.readline().decode()
-    assert line.startswith("geoglot: open http://127.0.0.1:"), line
-    port = int(line.split(":")[3].split("/")[0])
-    drain = threading.Thread(target=process.stderr.read, daemon=True)
-    drain.start()
-    for _ in range(200):
-        try:
-            if raw(port, b"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").startswith(
-                b"HTTP/1.1 200"
-            ):
-                break
-        except OSError:
-            pass
-        time.sleep(0.1)
-    yield process, port
-    process.terminate()
-    process.wait(20)
-    drain.join()
-    process.stderr.close()
-
-
-def raw(port: int, request: bytes, seconds: float = 15.0) -> bytes:
-    """What the service answers to these bytes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
-        connection.sendall(request)
-        answer = b""
-        while part := connection.recv(65536):
-            answer += part
-    return answer
 
 
 # D4: exposure

@@ -74,6 +74,36 @@ class Answer(Sequence[Hit]):
 
         return hits_to_geojson(self.hits)
 
+    def to_geodataframe(self) -> Any:
+        """The hits as a GeoPandas GeoDataFrame in WGS84, one row each, in the order of their ranks.
+
+        Raises:
+            GeoglotError: GeoPandas is not installed.
+        """
+        from geoglot.api.notebook import as_geodataframe
+
+        return as_geodataframe(self)
+
+    def explore(self, **options: Any) -> Any:
+        """The hits on a map that can be moved, for a notebook (GeoPandas, folium).
+
+        Args:
+            options: As of ``GeoDataFrame.explore``.
+
+        Raises:
+            GeoglotError: GeoPandas, folium or another package that it needs is not installed.
+            UsageError: No hit has a place.
+        """
+        from geoglot.api.notebook import explored
+
+        return explored(self, **options)
+
+    def _repr_html_(self) -> str:
+        """A sheet of small pictures, for a notebook."""
+        from geoglot.api.notebook import as_sheet
+
+        return as_sheet(self)
+
     def save(self, path: str | Path, *, format: GeoFormat | None = None) -> Path:
         """Write the hits as GeoJSON, GeoPackage or GeoParquet.
 

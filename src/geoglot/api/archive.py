@@ -161,7 +161,8 @@ class Archive:
         """Read imagery into the archive: new and changed files only; safe to repeat after any interruption.
 
         Args:
-            paths: Files and folders; folders are searched recursively.
+            paths: Files and folders; folders are searched recursively. A STAC catalogue, collection, item or item
+                collection (``.json``) stands for the files that it names, with their times and footprints.
             tile: Side of a tile in full-resolution pixels.
             overlap: Overlap of neighbouring tiles as a fraction of a tile, from 0 to 0.9.
             levels: Number of resolutions; each next one halves the last.
@@ -188,7 +189,20 @@ class Archive:
             side=self.encoder.side,
             time_from=time_from,
         )
-        return ingest(self.store, self.encoder, existing_paths(paths), options=options, jobs=jobs, progress=progress)
+        from geoglot.api.stac_indexing import listed_files
+
+        files, listing, decoder_factory = listed_files(existing_paths(paths))
+        report = ingest(
+            self.store,
+            self.encoder,
+            files,
+            options=options,
+            jobs=jobs,
+            progress=progress,
+            decoder_factory=decoder_factory,
+        )
+        report.failed += listing
+        return report
 
     def search(
         self,

@@ -7,20 +7,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from geoglot.text.language import detect
+from geoglot.text.position_words import ParsedPhrase, PositionRule, parse_phrase
 
 if TYPE_CHECKING:
     from geoglot.api.segmenter import PhraseFound
+    from geoglot.geo.position_rules import Frame
     from geoglot.geo.regions import PixelRegion
     from geoglot.geo.source import SourceInfo
+    from geoglot.geo.sweep import SweepGrid
+
+ASSUMED_GSD_M = 0.5
+"""Metres of a pixel where nothing says how large it is: for distances in position words alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One phrase: its language and the text that the model gets for it."""
+    """One phrase: its language, what it names and its rules, and the words that the model never saw."""
 
     phrase: str
     language: str
-    text: str
+    parsed: ParsedPhrase
     unknown: tuple[str, ...]
 
 
@@ -37,37 +43,78 @@ class Plan:
     texts: tuple[str, ...]
 
     def apply(
-        self, instances: Sequence[Sequence[PixelRegion]], info: SourceInfo
+        self, instances: Sequence[Sequence[PixelRegion]], info: SourceInfo, grid: SweepGrid, gsd_m: float | None = None
     ) -> tuple[list[list[PixelRegion]], tuple[PhraseFound, ...]]:
         """Choose among what was found.
 
         Args:
             instances: For each text the regions that the model found.
             info: What the scene is.
+            grid: How it was read.
+            gsd_m: What the model was trained at: what its pixels are taken for where the scene does not say.
 
         Returns:
             For each phrase its regions, and what became of it.
         """
         from geoglot.api.segmenter import PhraseFound
+        from geoglot.geo.position_rules import LEAST_PIXELS, frame_of
 
+        metres = info.gsd_m or (gsd_m or ASSUMED_GSD_M) / grid.scale
+        least = LEAST_PIXELS * grid.scale
+        frame = frame_of(info.width, info.height, info.transform, metres=metres, least=least)
+        found = dict(zip(self.texts, instances, strict=True))
         chosen, told = [], []
         for one in self.asked:
-            some = list(instances[self.texts.index(one.text)])
-            notes = [f"nothing found for '{one.phrase}'"] if not some else []
+            kept, notes = _chosen(one, found, frame)
             if one.unknown:
-                notes.append(f"the model has never seen {', '.join(one.unknown)}")
-            chosen.append(some)
+                notes.append(f"the model has never seen {', '.join(one.unknown)}: it goes by how the word is spelt")
+            if info.gsd_m is None and any(rule.anchor is not None for rule in one.parsed.rules):
+                notes.append(f"how near things are is judged as if a pixel were {metres:g} m")
+            chosen.append(kept)
             told.append(
                 PhraseFound(
                     phrase=one.phrase,
                     language=one.language,
-                    looked_for=one.text,
-                    regions=len(some),
+                    looked_for=one.parsed.core,
+                    rules=tuple(rule.words for rule in one.parsed.rules),
+                    regions=len(kept),
                     unknown_words=one.unknown,
                     notes=tuple(notes),
                 )
             )
         return chosen, tuple(told)
+
+
+def _chosen(asked: Asked, found: dict[str, Sequence[PixelRegion]], frame: Frame) -> tuple[list[PixelRegion], list[str]]:
+    """The regions that are meant, and, where there are none, why."""
+    from geoglot.geo.position_rules import apply_rule
+
+    parsed = asked.parsed
+    left = list(found[parsed.core])
+    if not left:
+        return [], [f"nothing found for '{parsed.core}': the layer of '{asked.phrase}' is empty"]
+    for rule in parsed.rules:
+        anchors = _anchors(rule, found, frame)
+        kept = apply_rule(left, rule, frame, anchors)
+        if not kept:
+            missing = rule.anchor is not None and not anchors
+            why = f"no '{rule.anchor.core}' was found" if missing and rule.anchor else f"none is {rule.words}"
+            things = "region" if len(left) == 1 else "regions"
+            return [], [f"{len(left)} {things} of '{parsed.core}', but {why}: the layer of '{asked.phrase}' is empty"]
+        left = kept
+    return left, []
+
+
+def _anchors(rule: PositionRule, found: dict[str, Sequence[PixelRegion]], frame: Frame) -> list[PixelRegion]:
+    """What a neighbour can be: what was found of it, after its own rules."""
+    from geoglot.geo.position_rules import apply_rule
+
+    if rule.anchor is None:
+        return []
+    left = list(found[rule.anchor.core])
+    for inner in rule.anchor.rules:
+        left = apply_rule(left, inner, frame, _anchors(inner, found, frame))
+    return left
 
 
 def plan_of(
@@ -84,9 +131,15 @@ def plan_of(
         language: Of all of them; guessed for each by default.
         unknown_words: What the model never saw of a text.
         positions: Whether position words are taken out of the phrases and become rules.
+
+    Example:
+        >>> plan_of(["pools", "the largest pool by the road"], None, lambda text: (), positions=True).texts
+        ('pools', 'pool', 'road')
     """
-    asked = [
-        Asked(phrase=phrase, language=language or detect(phrase), text=phrase, unknown=unknown_words(phrase))
-        for phrase in phrases
-    ]
-    return Plan(asked=tuple(asked), texts=tuple(dict.fromkeys(one.text for one in asked)))
+    asked = []
+    for phrase in phrases:
+        spoken = language or detect(phrase)
+        parsed = parse_phrase(phrase, spoken) if positions else ParsedPhrase(text=phrase, core=phrase)
+        unknown = dict.fromkeys(word for name in parsed.names for word in unknown_words(name))
+        asked.append(Asked(phrase=phrase, language=spoken, parsed=parsed, unknown=tuple(unknown)))
+    return Plan(asked=tuple(asked), texts=tuple(dict.fromkeys(name for one in asked for name in one.parsed.names)))

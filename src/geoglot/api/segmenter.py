@@ -139,9 +139,7 @@ class Segmentation:
 
     def to_geojson(self) -> dict[str, Any]:
         """A GeoJSON FeatureCollection in WGS84, or in pixels where the scene is unlocated."""
-        from geoglot.geo.region_writing import regions_to_geojson
-
-        return regions_to_geojson([one.geometry for one in self.regions], region_columns(self.regions), self.crs)
+        return regions_to_geojson(self.regions, self.crs)
 
     def save(self, path: str | Path, *, format: GeoFormat | None = None) -> Path:
         """Write the regions as GeoPackage, GeoJSON or GeoParquet; none at all are an empty layer.
@@ -345,7 +343,7 @@ class Segmenter:
         with probability_maps(path, plan.texts, self.model, reading, work=work, progress=progress) as maps:
             info, grid = maps.info, maps.grid
             instances = [instances_of(maps, number, shaping) for number in range(len(plan.texts))]
-            chosen, told = plan.apply(instances, info)
+            chosen, told = plan.apply(instances, info, grid, self.model.gsd_m)
             final = [[shaped(one, info, shaping) for one in some] for some in chosen]
             if mask is not None:
                 write_mask(mask, maps, [[one.outline for one in some] for some in final], phrases, shaping.block)
@@ -402,6 +400,13 @@ def region_columns(regions: Sequence[Region]) -> dict[str, tuple[str, list[Any]]
         "pixels": ("whole", [one.pixels for one in regions]),
         "source": ("text", [sound_text(one.source) for one in regions]),
     }
+
+
+def regions_to_geojson(regions: Sequence[Region], crs: str | None) -> dict[str, Any]:
+    """Regions as a GeoJSON FeatureCollection in WGS84, or in pixels where there is no system."""
+    from geoglot.geo import region_writing
+
+    return region_writing.regions_to_geojson([one.geometry for one in regions], region_columns(regions), crs)
 
 
 def save_regions(regions: Sequence[Region], path: Path, crs: str | None, *, format: GeoFormat | None = None) -> None:

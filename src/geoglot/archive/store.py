@@ -137,6 +137,7 @@ class ArchiveStore:
         self.coding = Coding.parse(identity.codes)
         self.filesystem = filesystem
         self.catalogue_file = layout.catalogue
+        self.threads = 2
         self._catalogue = catalogue
         self._lock = lock
         self._searcher: Searcher | None = None
@@ -448,7 +449,7 @@ class ArchiveStore:
         snapshot = self.snapshot()
         groups = index.groups(list(snapshot.shards.values()))
         segments = [index.from_shards(self.layout, group, self.coding) for group in groups]
-        self._searcher = Searcher(segments, snapshot, self.dimension, coding=self.coding)
+        self._searcher = Searcher(segments, snapshot, self.dimension, self.threads, coding=self.coding)
         return action(self._searcher)
 
     @property
@@ -464,7 +465,7 @@ class ArchiveStore:
                     # a compaction may have taken a shard away after the snapshot was read
                     if attempt == 4 or self.snapshot().commit == snapshot.commit:
                         raise
-            self._searcher = Searcher(segments, snapshot, self.dimension, coding=self.coding)
+            self._searcher = Searcher(segments, snapshot, self.dimension, self.threads, coding=self.coding)
         return self._searcher
 
     def refresh(self) -> None:

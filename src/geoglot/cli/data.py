@@ -9,44 +9,58 @@ from pathlib import Path
 from typing import Any
 
 GROUP = "Models and methods"
-SUMMARY = "Check a dataset, find leaks, turn boxes and masks into captions."
+SUMMARY = "Check datasets, find leaks, turn boxes and class maps into captions."
 EXAMPLES = """
   geoglot data check rsicd
   geoglot data leaks --data rsicd,ucm --out results
   geoglot data masks-to-boxes masks/ --classes classes.json --images images/ --ignore land -o boxes.json
   geoglot data boxes-to-captions boxes.json -o dataset.json
+  geoglot data refer scene.tif --labels classes.tif --classes classes.csv --out triplets
+  geoglot data refer dubai --out triplets
+  geoglot data phrases triplets --cloud cloud.png --histogram shares.png
 """
-ACTIONS = ("check", "leaks", "boxes-to-captions", "masks-to-boxes")
+ACTIONS = ("check", "leaks", "boxes-to-captions", "masks-to-boxes", "refer", "phrases")
 # Which options an action heeds; the others are an error there.
 _HEEDS = {
     "check": {"data", "data_root", "format"},
     "leaks": {"data", "splits", "distance", "symmetries", "pairs", "data_root", "out", "format"},
     "boxes-to-captions": {"name", "split", "seed", "output"},
     "masks-to-boxes": {"classes", "images", "ignore", "least_pixels", "output"},
+    "refer": {
+        *("data_root", "out", "labels", "classes", "gsd", "split", "crop", "stride", "side", "scenes", "seed", "format")
+    },
+    "phrases": {"data_root", "language", "cloud", "histogram", "format"},
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options and arguments."""
+    from geoglot.cli import _refer
     from geoglot.cli._output import RECORD_FORMATS, add_output_options
 
     add = parser.add_argument
-    add("action", choices=ACTIONS, metavar="ACTION", help="check, leaks, boxes-to-captions or masks-to-boxes")
-    add("target", nargs="?", metavar="TARGET", help="a dataset (check), a JSON file (boxes), a folder (masks)")
+    add("action", choices=ACTIONS, metavar="ACTION", help=f"one of {', '.join(ACTIONS)}")
+    add(
+        "target",
+        nargs="?",
+        metavar="TARGET",
+        help="a dataset (check, phrases), a JSON file (boxes), a folder (masks), what to make triplets of (refer)",
+    )
     add("--data", metavar="NAMES", help="check, leaks: datasets, such as rsicd,ucm")
     add("--data-root", type=Path, metavar="DIR", help="folder with one folder per dataset (default: $GEOGLOT_DATA)")
     add("--splits", metavar="NAMES", help="leaks: splits to compare (default: train,val,test)")
     add("--distance", type=int, metavar="BITS", help="leaks: hashes differ in fewer bits (default: 12)")
     add("--symmetries", action="store_true", help="leaks: find turned and mirrored copies, too")
     add("--pairs", action="store_true", help="leaks: show the pairs, not their numbers")
-    add("--out", type=Path, metavar="DIR", help="leaks: results folder, gets leaks/DATA.json")
+    add("--out", type=Path, metavar="DIR", help="refer: folder to write; leaks: results folder, gets leaks/DATA.json")
     add("--name", metavar="NAME", help="boxes-to-captions: name of the dataset that is made (default: boxes)")
-    add("--split", metavar="NAME", help="boxes-to-captions: split of its images (default: train)")
-    add("--seed", type=int, metavar="N", help="boxes-to-captions: of the choice of words (default: 0)")
-    add("--classes", type=Path, metavar="FILE", help='masks-to-boxes: class names, {"0": "water", "1": "land"}')
+    add("--split", metavar="NAME", help="boxes-to-captions, refer: split of all images")
+    add("--seed", type=int, metavar="N", help="boxes-to-captions: of the choice of words; refer scenes: of the scenes")
+    add("--classes", type=Path, metavar="FILE", help='masks-to-boxes, refer: class names, {"0": "water", "1": "land"}')
     add("--images", type=Path, metavar="DIR", help="masks-to-boxes: the images, whose names are written")
     add("--ignore", metavar="NAMES", help="masks-to-boxes: classes without boxes, such as land,unlabeled")
     add("--least-pixels", type=int, metavar="N", help="masks-to-boxes: leave out smaller parts (default: 1)")
+    _refer.add_arguments(parser)
     add("-o", "--output", type=Path, metavar="FILE", help="boxes, masks: write to FILE instead of standard output")
     add("--quiet", "-q", action="store_true", help="no progress")
     add_output_options(parser, RECORD_FORMATS)
@@ -60,7 +74,16 @@ def run(options: argparse.Namespace) -> int:
     stray = sorted(given - _HEEDS[options.action] - {"action", "target", "quiet"})
     name = f"--{stray[0].replace('_', '-')}" if stray else ""
     require(not stray, name, cause=f"means nothing to {options.action}", remedy="leave it out")
-    actions = {"check": _check, "leaks": _leaks, "boxes-to-captions": _captions, "masks-to-boxes": _boxes}
+    from geoglot.cli import _refer
+
+    actions = {
+        "check": _check,
+        "leaks": _leaks,
+        "boxes-to-captions": _captions,
+        "masks-to-boxes": _boxes,
+        "refer": _refer.refer,
+        "phrases": _refer.phrases,
+    }
     return actions[options.action](options)
 
 

@@ -21,6 +21,7 @@ EXAMPLES = """
   geoglot evaluate confidence --data rsicd --split test
   geoglot evaluate matching --run runs/ablation/* --out results
   geoglot evaluate captioning --run runs/captions/* --out results
+  geoglot evaluate segmentation --run runs/masks/* --out results
   geoglot evaluate instance --data rsicd --out results
   geoglot evaluate instance --queries summer/ --gallery winter/
   geoglot evaluate tables --paper multilanguage --results results
@@ -30,6 +31,7 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "hashing": "geoglot.cli._hashing",
     "matching": "geoglot.cli._matching",
     "captioning": "geoglot.cli._captioning",
+    "segmentation": "geoglot.cli._segmentation",
     "instance": "geoglot.cli._instance",
 }
 """Tasks whose part of the command is a module of its own, with ``evaluate(options)``."""
@@ -53,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="RUN",
-        help="training run of any method, in place of a bundle; hashing, matching and captioning take several",
+        help="training run of any method, in place of a bundle; all tasks but retrieval take several",
     )
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where features of a run's frozen backbone are kept")
     parser.add_argument(

@@ -45,8 +45,10 @@ def run(options: argparse.Namespace) -> int:
         from geoglot.engine.bundling import export_run
         from geoglot.engine.captioning.export import export_captioner, is_captioning_run
         from geoglot.engine.matching.export import export_matcher, is_matching_run
+        from geoglot.engine.phrase_map.export import export_segmenter, is_segmenter_run
     out = options.out or options.run / "bundle"
     kind = "captioner" if is_captioning_run(options.run) else "matcher" if is_matching_run(options.run) else ""
+    kind = "segmenter" if is_segmenter_run(options.run) else kind
     if kind:
         unused = {"--side": options.side, "--features": options.features, "--no-mirror": options.no_mirror}
         given = [name for name, value in unused.items() if value]
@@ -65,11 +67,10 @@ def run(options: argparse.Namespace) -> int:
         )
         print(made)
         return DONE
-    if kind == "matcher":
+    if kind in ("matcher", "segmenter"):
+        exporter = export_matcher if kind == "matcher" else export_segmenter
         print(
-            export_matcher(
-                options.run, out=out, data_root=options.data_root, quantised=not options.float, name=options.name
-            )
+            exporter(options.run, out=out, data_root=options.data_root, quantised=not options.float, name=options.name)
         )
         return DONE
     made = export_run(

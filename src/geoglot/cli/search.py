@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from geoglot.api.archive import Area
     from geoglot.api.saved_query import SavedQuery
 
 GROUP = "Your archive"
@@ -184,3 +185,12 @@ def _range(written: str) -> tuple[float, float]:
         remedy = "write LEAST,GREATEST in metres per pixel"
         raise UsageError(f"--gsd {written}", cause="is no range", remedy=remedy) from error
     return least, greatest
+
+
+def area_of(options: argparse.Namespace) -> Area | None:
+    """The box or the polygon that a search is limited to."""
+    from geoglot.api.area import parse_bbox, read_polygon
+
+    if options.bbox is not None:
+        return parse_bbox(options.bbox)
+    return read_polygon(options.polygon) if options.polygon is not None else None

@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
     from geoglot.api.printable import printable
     from geoglot.api.segmenter import Segmenter
     from geoglot.cli._command import DONE, FAILED, PARTLY, warn
-    from geoglot.cli._output import choose_format
+    from geoglot.cli._output import choose_format, show_facts
     from geoglot.cli._progress import progress_display
     from geoglot.core.errors import GeoglotError
 
@@ -130,7 +130,10 @@ def run(options: argparse.Namespace) -> int:
     if not found:
         return FAILED
     if not folder:
-        failed += show_found(found, asked=options.format, output=options.output)
+        failed += show_regions(found, asked=options.format, output=options.output)
+    if options.output is not None:
+        for one in found:
+            show_facts(one.as_record(), asked=None)
     return PARTLY if failed else DONE
 
 
@@ -152,36 +155,30 @@ def scenes_and_phrases(words: Sequence[str], more: Sequence[str] | None) -> tupl
     return paths, phrases
 
 
-def show_found(found: Sequence[Segmentation], *, asked: str | None, output: Path | None) -> int:
+def show_regions(found: Sequence[Segmentation], *, asked: str | None, output: Path | None) -> int:
     """Write regions to a file, or show them; how many scenes had to be left out."""
     import sys
 
     from geoglot.api.segmentation_files import save_all, together
+    from geoglot.api.segmenter import regions_to_geojson
     from geoglot.cli._command import warn
-    from geoglot.cli._output import as_json, choose_format, show_facts, show_records
-    from geoglot.geo.region_writing import regions_to_geojson
+    from geoglot.cli._output import as_json, choose_format, show_records
 
     chosen = choose_format(asked, output, terminal=sys.stdout.isatty())
     if output is not None and chosen in ("gpkg", "geojson", "geoparquet"):
         left_out = save_all(found, output, format=chosen)
-        for source in left_out:
-            warn(f"{source}: has no place on Earth, so its regions are not in {output}; give it a file of its own.")
-        for one in found:
-            show_facts(one.as_record(), asked=None)
-        return len(left_out)
-    regions, crs, left_out = together(found)
-    if chosen == "geojson":
-        from geoglot.api.segmenter import region_columns
-
-        told = regions_to_geojson([one.geometry for one in regions], region_columns(regions), crs)
-        print(as_json(told))
-        return len(left_out)
-    records = [region.as_record() for one in found for region in one.regions]
-    if output is not None:
-        output.write_text("".join(as_json(record) + "\n" for record in records), encoding="utf-8")
-        return 0
-    show_records(records, asked=chosen, columns=["phrase", "score", "area_m2", "pixels", "window", "source"])
-    return 0
+    else:
+        regions, crs, left_out = together(found)
+        records = [region.as_record() for region in regions]
+        if chosen == "geojson":
+            print(as_json(regions_to_geojson(regions, crs)))
+        elif output is not None:
+            output.write_text("".join(as_json(record) + "\n" for record in records), encoding="utf-8")
+        else:
+            show_records(records, asked=chosen, columns=["phrase", "score", "area_m2", "pixels", "window", "source"])
+    for source in left_out:
+        warn(f"{source}: has no place on Earth, so its regions are not among the others; give it a file of its own.")
+    return len(left_out)
 
 
 def _is_folder(output: Path | None) -> bool:

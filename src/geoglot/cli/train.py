@@ -17,13 +17,14 @@ EXAMPLES = """
   geoglot train residual_dyad_ablation --data-root datasets/ --out runs/ablation --resume
   geoglot train dyad --backbone-weights runs/compact
   geoglot train jtts_ablation --backbone-weights resnet101.safetensors --out runs/captions --resume
+  geoglot train lgce_dubai_small --data-root datasets/ --out runs/lgce --resume
   geoglot train vse_plus_plus --data ucm --languages en,fr --backbone resnet18 --seed 1 --set hidden=512
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare options and arguments."""
-    from geoglot.cli import _captioning, _hashing, _matching
+    from geoglot.cli import _captioning, _hashing, _matching, _segmentation
 
     parser.add_argument("name", metavar="NAME", help="name of a recipe, or of a method (see 'geoglot methods')")
     parser.add_argument(
@@ -54,11 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _hashing.add_training_arguments(parser)
     _matching.add_training_arguments(parser)
     _captioning.add_training_arguments(parser)
+    _segmentation.add_training_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train; every epoch's figures are one JSON line."""
-    from geoglot.cli import _captioning, _hashing, _instance, _matching, _product
+    from geoglot.cli import _captioning, _hashing, _instance, _matching, _product, _segmentation, _segmenter
     from geoglot.cli._command import DONE, needs_torch, warn
     from geoglot.cli._output import as_json
     from geoglot.cli._progress import progress_display
@@ -72,12 +74,16 @@ def run(options: argparse.Namespace) -> int:
         return _hashing.train(options, settings)
     if _product.is_product(options.name):
         return _product.train(options, settings)
+    if options.name == "segmenter":
+        return _segmenter.train(options, settings)
     if options.name == "place":
         return _instance.train(options, settings)
     if _matching.is_matching(options.name):
         return _matching.train(options, settings)
     if _captioning.is_captioning(options.name):
         return _captioning.train(options, settings)
+    if _segmentation.is_segmentation(options.name):
+        return _segmentation.train(options, settings)
     changes = {**_changes(options), **({"config": settings} if settings else {})}
     recipe = named_recipe(options.name, changes)
     folder = options.out or Path("runs") / options.name

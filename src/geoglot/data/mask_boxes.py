@@ -11,7 +11,7 @@ The cost grows with the number of runs, not of pixels.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,8 +60,8 @@ def mask_to_boxes(mask: NDArray[Any], *, ignore: Collection[int] = (), least_pix
         raise DataError("mask", cause=cause, remedy="give one whole number per pixel")
     if mask.size == 0:
         return Boxes(np.zeros(0, np.int64), np.zeros((0, 4), np.int64), np.zeros(0, np.int64))
-    rows, starts, ends, classes = _runs(mask)
-    parts = _joined(len(rows), *_touching(rows, starts, ends, classes, mask.shape[1]))
+    rows, starts, ends, classes = runs(mask)
+    parts = joined(len(rows), *touching(rows, starts, ends, classes, mask.shape[1]))
     order = np.argsort(parts, kind="stable")
     firsts = np.flatnonzero(np.r_[True, np.diff(parts[order]) > 0])
     left = np.minimum.reduceat(starts[order], firsts)
@@ -76,8 +76,8 @@ def mask_to_boxes(mask: NDArray[Any], *, ignore: Collection[int] = (), least_pix
     return Boxes(found[keep][sort], boxes[keep][sort], areas[keep][sort])
 
 
-def _runs(mask: NDArray[Any]) -> tuple[NDArray[np.int64], ...]:
-    """Row, first column, column after the last, and class of every run, in reading order."""
+def runs(mask: NDArray[Any]) -> tuple[NDArray[np.int64], ...]:
+    """Runs of one class in the rows of a mask, in reading order: row, first column, column after the last, class."""
     height, width = mask.shape
     begins = np.ones((height, width), dtype=bool)
     np.not_equal(mask[:, 1:], mask[:, :-1], out=begins[:, 1:])
@@ -87,19 +87,34 @@ def _runs(mask: NDArray[Any]) -> tuple[NDArray[np.int64], ...]:
     return rows, starts, ends, mask.reshape(-1)[places].astype(np.int64)
 
 
-def _touching(
+def touching(
     rows: NDArray[np.int64],
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],
     classes: NDArray[np.int64],
     width: int,
+    *,
+    corners: bool = True,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of runs of one class in neighbouring rows that touch by a side or a corner: upper, lower."""
+    """Pairs of runs of one class in neighbouring rows that touch by a side (or, with ``corners``, by a corner).
+
+    Args:
+        rows: As :func:`runs` returns them, like the next three.
+        starts: First columns.
+        ends: Columns after the last.
+        classes: Classes.
+        width: Of the mask, pixels.
+        corners: Whether touching by a corner counts.
+
+    Returns:
+        Upper and lower run of every pair.
+    """
     stride = width + 2
-    # A run [s, e) touches [s', e') of the row below when s' <= e and s <= e'. The runs of a row fill it, so both
-    # keys grow with the run's number, and those that touch are neighbours.
-    first = np.searchsorted(rows * stride + ends, (rows + 1) * stride + starts, side="left")
-    last = np.searchsorted(rows * stride + starts, (rows + 1) * stride + ends, side="right")
+    # A run [s, e) touches [s', e') of the row below when s' <= e and s <= e'; by a side when s' < e and s < e'. The
+    # runs of a row fill it, so both keys grow with the run's number, and those that touch are neighbours.
+    sides: tuple[Literal["left", "right"], ...] = ("left", "right") if corners else ("right", "left")
+    first = np.searchsorted(rows * stride + ends, (rows + 1) * stride + starts, side=sides[0])
+    last = np.searchsorted(rows * stride + starts, (rows + 1) * stride + ends, side=sides[1])
     counts = np.where(rows < rows[-1], np.maximum(last - first, 0), 0)
     upper = np.repeat(np.arange(len(rows)), counts)
     within = np.arange(len(upper)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -108,7 +123,7 @@ def _touching(
     return upper[same], lower[same]
 
 
-def _joined(count: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+def joined(count: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
     """The least number of each connected group, for every member (N,)."""
     parent = np.arange(count)
     while len(left):

@@ -14,6 +14,7 @@ from geoglot.data.published import TABLE_IV, PublishedRanking, PublishedRow, pub
 from geoglot.engine.captioning.tables import jtts_tables
 from geoglot.engine.matching.tables import residual_dyad_tables
 from geoglot.engine.saved_predictions import Predictions, load_predictions
+from geoglot.engine.segmentation.tables import lgce_tables
 from geoglot.engine.tables import Row, read_results
 from geoglot.metrics.ranking import CUTOFFS
 from geoglot.metrics.scores import CosineScores
@@ -71,10 +72,16 @@ def _jtts(results: Path, run: Path | None) -> dict[str, list[Row]]:
     return jtts_tables(read_results(results, "captioning"))
 
 
+def _lgce(results: Path, run: Path | None) -> dict[str, list[Row]]:
+    """Means over test masks alone: no table of this paper needs a run."""
+    return lgce_tables(read_results(results, "segmentation"))
+
+
 PAPERS: Final[dict[str, Callable[[Path, Path | None], dict[str, list[Row]]]]] = {
     "multilanguage": _multilanguage,
     "residual-dyad": _residual_dyad,
     "jtts": _jtts,
+    "lgce": _lgce,
 }
 """Tables by paper: results folder and, where a table shows single queries, a run."""
 

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from geoglot.core import registry
 from geoglot.core.errors import UsageError
 
-KINDS = ("subword", "words", "clip", "multilingual")
+KINDS = ("subword", "words", "clip", "multilingual", "bert")
 FILE = "tokenizer.json"
 _CLASSES = {
     "words": ("words", "WordTokenizer"),
     "clip": ("clip_tokens", "ClipTokenizer"),
     "multilingual": ("clip_tokens", "MultilingualTokenizer"),
+    "bert": ("wordpiece", "WordPieceTokenizer"),
 }
 
 

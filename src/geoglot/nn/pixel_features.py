@@ -49,11 +49,12 @@ class FeaturePyramid(nn.Module):
         self.output = nn.Conv2d(width, outputs, 1)
 
     def forward(self, stages: Sequence[Tensor]) -> Tensor:
-        """Maps (B, C_k, H / 2^k, W / 2^k) -> (B, D, H, W)."""
+        """Maps (B, C_k, ceil(H / 2^k), ceil(W / 2^k)) -> (B, D, H, W)."""
         features = self.lateral[-1](stages[-1]) + self.context(stages[-1].mean((2, 3)))[:, :, None, None]
         features = self.smooth[-1](features)
         for level in range(len(stages) - 2, -1, -1):
-            features = F.interpolate(features, scale_factor=2.0, mode="nearest") + self.lateral[level](stages[level])
+            finer = self.lateral[level](stages[level])
+            features = F.interpolate(features, finer.shape[2:], mode="nearest") + finer
             features = self.smooth[level](features)
         out: Tensor = self.output(self.refine(features))
         return out

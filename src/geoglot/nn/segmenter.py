@@ -35,7 +35,13 @@ class Segmenter(nn.Module, ABC):
     (:func:`foreground`) and learns by :func:`cross_entropy`; one of a single map by :func:`sigmoid_cross_entropy`.
     One whose paper has rules of its own for weight decay or learning rates offers ``parameter_groups()``, see
     :func:`geoglot.engine.optimisers.parameter_groups`.
+
+    Attributes:
+        idle: Prefixes of parameters that the paper's network has although they cannot change a mask; they get no
+            gradient.
     """
+
+    idle: tuple[str, ...] = ()
 
     @abstractmethod
     def logits(self, images: Tensor, tokens: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""JTTS on RSICD at a size that one CPU core trains: as ``jtts_ucm_small``, with 12 epochs of three captions an image."""
+"""JTTS on RSICD at a size for one CPU core: as ``jtts_ucm_small``, with 12 epochs of three captions an image."""
 
 from dataclasses import replace
 

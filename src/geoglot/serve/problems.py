@@ -14,7 +14,7 @@ _PATH = re.compile(r"(?<![\w.:/])/[^\s'\"]+")
 _STATUS: tuple[tuple[type[GeoglotError], int], ...] = (
     (UsageError, 422),
     (SourceError, 422),
-    (BundleError, 501),
+    (BundleError, 409),
     (ArchiveError, 503),
     (DataError, 422),
 )

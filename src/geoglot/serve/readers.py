@@ -40,6 +40,8 @@ class Readers:
         self.encoder: Bundle = _one_thread(first.encoder)
         first.close()
         self._archives = [Archive.open(path, model=self.encoder) for _ in range(count)]
+        for archive in self._archives:
+            archive.store.threads = 1  # readers run beside each other; one question needs no more
         self._free: queue.SimpleQueue[Archive] = queue.SimpleQueue()
         for archive in self._archives:
             self._free.put(archive)

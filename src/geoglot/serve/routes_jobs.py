@@ -103,7 +103,7 @@ async def caption(asked: CaptionIn, request: Request) -> JobRef:
 
     service = service_of(request)
     if asked.captioner not in available():
-        raise ProblemError(501, f"There is no captioner {asked.captioner}.", "see GET /v1/models")
+        raise ProblemError(409, f"There is no captioner {asked.captioner}.", "see GET /v1/models")
     patterns = [exact_pattern((await service.holding(one)).path) for one in asked.sources]
     languages = ", ".join(asked.languages) or "en"
     told = {
@@ -133,7 +133,7 @@ async def segment(asked: SegmentIn, request: Request) -> JobRef:
     """Polygons of what phrases name in a scene."""
     service = service_of(request)
     if "segment" not in service.features():
-        raise ProblemError(501, "No segmenter is installed.", "install a version that ships one")
+        raise ProblemError(409, "No segmenter is installed.", "install a version that ships one")
     holding = await service.holding(asked.source)
     told = {"path": str(check_unchanged(holding)), "phrases": asked.phrases, "threshold": asked.threshold}
     return _queued(service, "segment", f"{', '.join(asked.phrases[:3])} in {holding.name}", told)
@@ -204,7 +204,8 @@ def allowed(folders: tuple[Path, ...], written: str) -> Path:
         for folder in folders:
             root = os.path.realpath(folder)
             real = os.path.realpath(Path(root) / written)
-            if is_within(real, root) and Path(real).exists():
+            # a catalogue could name files that lie elsewhere: those are for the command line
+            if is_within(real, root) and Path(real).exists() and not real.lower().endswith(("json", ".parquet")):
                 return Path(real)
     raise ProblemError(403, "That is not in a folder from which may be indexed.", "see --imagery of 'geoglot serve'")
 

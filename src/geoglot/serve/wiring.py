@@ -17,12 +17,11 @@ _STATUSES = {
     404: "Not there",
     405: "Not that way",
     408: "Too slow",
-    409: "Not now",
+    409: "Not now, or not installed",
     410: "Gone or changed",
     413: "Too long",
     421: "Another name",
     422: "Makes no sense",
-    501: "Not installed",
     503: "Too much at once",
 }
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {

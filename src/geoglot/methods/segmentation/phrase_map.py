@@ -7,10 +7,10 @@ Input        images (B, 3, H, W) float32 in [0, 1], sides multiples of 32; token
 Output       logits (B, H, W); above 0 is foreground
 Equations    feature     f(x, y) in R^D at a stride of 4, feature pyramid over a residual network -> encode_image
              phrase      (v, b) in R^D x R, head on a one-block transformer                       -> encode_text
-             logit       l(x, y) = <f(x, y), v> + b, bilinear to the pixels                       -> logits
-             mask        cross-entropy + 1 - 2 (sum p m + 1) / (sum p + sum m + 1)                -> mask_losses
-             caption     cross-entropy of log-mean-exp over the pixels against "is in the caption" -> caption_losses
-             languages   mean square distance between a phrase's vector and its English twin's     -> losses of training
+             logit       l(x, y) = <f(x, y), v> + b, bilinear to the pixels    -> nn.late_fusion.phrase_logits
+             mask        cross-entropy + 1 - 2 (sum p m + 1) / (sum p + m + 1) -> nn.late_fusion.mask_losses
+             caption     cross-entropy of log-mean-exp over the pixels against "is in the caption"
+                                                                               -> nn.late_fusion.caption_losses
 Deviations   1. No attention between words and pixels: a scene's features serve any number of phrases, which costs what
                 only an early fusion can tell (the methods of the papers are here to compare with).
              2. Trained on few real masks, on rendered scenes and on captions without masks.
@@ -20,7 +20,9 @@ Provenance   Written from the papers; no third-party code. Weights: trained by r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +30,9 @@ from torch.nn import functional as F
 
 from geoglot.core.method import MethodCard
 from geoglot.nn.backbone import build_backbone
-from geoglot.nn.pixel_features import FeaturePyramid, pooled_evidence
-from geoglot.nn.segmenter import SegmentationBatch, Segmenter, resized
+from geoglot.nn.late_fusion import LateFusion, mask_losses
+from geoglot.nn.pixel_features import FeaturePyramid
+from geoglot.nn.segmenter import SegmentationBatch
 from geoglot.nn.text_transformer import TextTransformer
 
 METHOD = MethodCard(
@@ -57,6 +60,8 @@ class Config:
         dropout: Of the text network.
         sharpness: Of the soft maximum over a picture's pixels.
         dice_weight: Of the overlap's share in the loss of a mask.
+        side: Of the pictures it is meant for; any other works.
+        variant: There is one.
     """
 
     channels: tuple[int, ...] = (40, 80, 160, 320)
@@ -71,57 +76,11 @@ class Config:
     dropout: float = 0.1
     sharpness: float = 4.0
     dice_weight: float = 1.0
+    side: int = 512
+    variant: Literal["paper"] = "paper"
 
 
-def phrase_logits(features: Tensor, phrases: Tensor) -> Tensor:
-    """<f, v> + b of every picture with every phrase. (B, D, h, w), (P, D + 1) -> (B, P, h, w)."""
-    vectors, offsets = phrases[:, :-1], phrases[:, -1]
-    return torch.einsum("bdhw,pd->bphw", features, vectors) + offsets[None, :, None, None]
-
-
-def mask_losses(logits: Tensor, masks: Tensor, known: Tensor) -> dict[str, Tensor]:
-    """Cross-entropy and overlap over the known pixels.
-
-    Args:
-        logits: (M, H, W).
-        masks: (M, H, W) bool.
-        known: (M, H, W) bool, False where nobody knows.
-
-    Returns:
-        ``mask`` and ``overlap``, (M,).
-    """
-    weight = known.to(logits.dtype)
-    target = masks.to(logits.dtype) * weight
-    entropy = F.binary_cross_entropy_with_logits(logits, masks.to(logits.dtype), reduction="none") * weight
-    probability = logits.sigmoid() * weight
-    both = (probability * target).flatten(1).sum(1)
-    each = (probability + target).flatten(1).sum(1)
-    return {
-        "mask": entropy.flatten(1).sum(1) / weight.flatten(1).sum(1).clamp(min=1),
-        "overlap": 1 - (2 * both + 1) / (each + 1),
-    }
-
-
-def caption_losses(logits: Tensor, present: Tensor, sharpness: float) -> Tensor:
-    """Cross-entropy of what whole pictures speak for, present and absent phrases weighing the same.
-
-    Args:
-        logits: (B, P, h, w) of B pictures and P phrases.
-        present: (B, P) float32: 1 where a picture shows what the phrase says, 0 where not, nan where nobody knows.
-        sharpness: Of the soft maximum.
-
-    Returns:
-        (B,).
-    """
-    known = ~present.isnan()
-    target = present.nan_to_num(0.0)
-    entropy = F.binary_cross_entropy_with_logits(pooled_evidence(logits, sharpness), target, reduction="none")
-    there, absent = known & (target > 0.5), known & (target <= 0.5)
-    sums = [(entropy * part).sum(1) / part.sum(1).clamp(min=1) for part in (there, absent)]
-    return (sums[0] + sums[1]) / 2
-
-
-class Model(Segmenter):
+class Model(LateFusion):
     """An image network with a feature pyramid, a text network with a phrase head."""
 
     def __init__(self, config: Config) -> None:
@@ -154,12 +113,6 @@ class Model(Segmenter):
         out: Tensor = self.head(F.normalize(self.text(tokens), dim=-1) * self.config.text_outputs**0.5)
         return out
 
-    def logits(self, images: Tensor, tokens: Tensor) -> Tensor:
-        """(B, 3, H, W), (B, L) -> (B, H, W)."""
-        features, phrases = self.encode_image(images), self.encode_text(tokens)
-        maps = torch.einsum("bdhw,bd->bhw", features, phrases[:, :-1]) + phrases[:, -1, None, None]
-        return resized(maps[:, None], images.shape[2:])[:, 0]
-
     def losses(self, batch: SegmentationBatch) -> dict[str, Tensor]:
         """``total``, and ``mask`` and ``overlap`` per phrase."""
         terms = mask_losses(self.logits(batch.images, batch.tokens), batch.masks, torch.ones_like(batch.masks))
@@ -167,7 +120,7 @@ class Model(Segmenter):
         return {"total": total, **terms}
 
 
-SMALL = {
+SMALL: Mapping[str, Any] = {
     "channels": (8, 8, 12, 16),
     "width": 12,
     "dimension": 8,
@@ -178,6 +131,18 @@ SMALL = {
     "max_length": 12,
 }
 """Sizes at which the contract tests run in a moment."""
+
+SMALL_RATE = 3e-3
+"""Learning rate at which the small sizes learn."""
+
+READS_ORDER = True
+"""Whether the order of the words matters."""
+
+COMPACT: Mapping[str, Any] = {}
+"""Sizes for two cores: it has no others."""
+
+RECIPE_DEFAULTS: Mapping[str, float] = {"epochs": 12, "batch": 6, "learning_rate": 2e-3, "weight_decay": 1e-2}
+"""The training of the shipped model; see recipes/segmenter.py."""
 
 
 def paper_parameters(variant: str = "paper") -> int:

@@ -1,0 +1,1 @@
+"""Referring segmentation: training of a method, saved masks, measures of them, tables."""

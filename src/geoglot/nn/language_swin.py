@@ -1,0 +1,204 @@
+"""A Swin transformer whose every stage reads the phrase before the next begins, and the decoder behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from geoglot.nn.backbone import IMAGENET_DEVIATION, IMAGENET_MEAN
+from geoglot.nn.residual import convolution
+from geoglot.nn.segmenter import resized
+from geoglot.nn.swin import Swin, SwinSizes
+from geoglot.nn.text_encoder import TextKind, TextSizes
+from geoglot.nn.word_pixel_attention import LanguageGate, WordPixelAttention
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageSwinConfig:
+    """Sizes of the network of two classes that reads a phrase while it looks; the defaults are Swin-B and BERT-base.
+
+    Attributes:
+        side: Pixels on a side of the images it is trained with; any other side works.
+        embed: Width of the first stage; every next doubles it.
+        depths: Blocks of each of the four stages.
+        heads: Attention heads of each stage.
+        window: Places on a side of a window of attention.
+        drop_path: Stochastic depth of the last block.
+        text: Encoder of words: ``bert``, ``xlm-roberta``, or one that learns its vocabulary with the method,
+            ``transformer`` or ``recurrent``.
+        vocabulary: Number of token ids; 0 is padding.
+        text_width: Width of a word's vector.
+        text_layers: Blocks of the encoder of words.
+        text_heads: Its attention heads.
+        text_dropout: Its dropout.
+        trained_text_layers: Of a published encoder, how many first blocks learn; ``None``: all of it.
+        max_length: Longest phrase, in tokens.
+        fusion_heads: Heads of the attention of places to words.
+        fusion_dropout: Behind it.
+        decoder: Width of the decoder.
+        class_weights: What a pixel of background and of foreground counts.
+    """
+
+    side: int = 480
+    embed: int = 128
+    depths: tuple[int, ...] = (2, 2, 18, 2)
+    heads: tuple[int, ...] = (4, 8, 16, 32)
+    window: int = 12
+    drop_path: float = 0.3
+    text: TextKind = "bert"
+    vocabulary: int = 30_522
+    text_width: int = 768
+    text_layers: int = 12
+    text_heads: int = 12
+    text_dropout: float = 0.1
+    trained_text_layers: int | None = 10
+    max_length: int = 20
+    fusion_heads: int = 1
+    fusion_dropout: float = 0.0
+    decoder: int = 512
+    class_weights: tuple[float, float] = (0.9, 1.1)
+
+    @property
+    def swin(self) -> SwinSizes:
+        """Of the visual side."""
+        return SwinSizes(
+            embed=self.embed, depths=self.depths, heads=self.heads, window=self.window, drop_path=self.drop_path
+        )
+
+    @property
+    def words(self) -> TextSizes:
+        """Of the encoder of words."""
+        return TextSizes(
+            kind=self.text,
+            vocabulary=self.vocabulary,
+            width=self.text_width,
+            layers=self.text_layers,
+            heads=self.text_heads,
+            max_length=self.max_length,
+            dropout=self.text_dropout,
+            trained_layers=self.trained_text_layers,
+        )
+
+
+COMPACT_SIZES = {
+    "side": 128,
+    "embed": 32,
+    "depths": (1, 1, 2, 1),
+    "heads": (2, 4, 8, 8),
+    "window": 8,
+    "drop_path": 0.05,
+    "text": "transformer",
+    "text_width": 128,
+    "text_layers": 2,
+    "text_heads": 4,
+    "decoder": 96,
+}
+"""Sizes that train on two cores: what the defaults are, less all that only pretrained weights could fill."""
+
+
+class LanguageSwin(nn.Module):
+    """Pixels and words to one map per stage.
+
+    A stage's blocks -> places read the words -> what they read, normed, is the stage's output; gated and added to the
+    map it goes on to the next stage. The last stage has a gate like the others, and nothing that would follow it.
+
+    Args:
+        sizes: Of the Swin transformer.
+        words: Width of a word's vector.
+        heads: Of the attention of places to words.
+        dropout: Behind it.
+
+    Attributes:
+        idle: Names of parameters that cannot change the output.
+
+    Example:
+        >>> sizes = SwinSizes(embed=8, depths=(1, 1), heads=(2, 2), window=4)
+        >>> trunk = LanguageSwin(sizes, words=6).eval()
+        >>> maps = trunk(torch.zeros(1, 3, 32, 32), torch.randn(1, 5, 6), torch.ones(1, 5, dtype=torch.bool))
+        >>> [tuple(found.shape) for found in maps]
+        [(1, 8, 8, 8), (1, 16, 4, 4)]
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, sizes: SwinSizes, *, words: int, heads: int = 1, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.widths = sizes.widths
+        self.swin = Swin(sizes)
+        self.readers = nn.ModuleList(
+            WordPixelAttention(width, words, heads=heads, dropout=dropout) for width in self.widths
+        )
+        self.gates = nn.ModuleList(LanguageGate(width) for width in self.widths)
+        self.idle = tuple(f"gates.{len(self.widths) - 1}.{name}.weight" for name in ("inner", "outer"))
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(IMAGENET_DEVIATION)[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor, words: Tensor, real: Tensor) -> tuple[Tensor, ...]:
+        """Look and read.
+
+        Args:
+            images: (B, 3, H, W) in [0, 1].
+            words: (B, L, E).
+            real: (B, L) bool, True where there is a word.
+
+        Returns:
+            Maps (B, C_k, H_k, W_k) of all stages, finest first.
+        """
+        features, outputs = self.swin.patches((images - self.mean) / self.deviation), []
+        for number, (reader, gate) in enumerate(zip(self.readers, self.gates, strict=True)):
+            features = self.swin.stage(number, features)
+            size = features.shape
+            places = features.flatten(1, 2)
+            read = reader(places, words, real)
+            outputs.append(self.swin.output(number, read.view(size)))
+            features = gate(places, read).view(size)
+            if number + 1 < len(self.gates):
+                features = self.swin.merge(number, features)
+        return tuple(outputs)
+
+
+class TopDownDecoder(nn.Module):
+    """From the coarsest map to the finest, each joined to what came from above. -> two classes per place.
+
+    Args:
+        widths: Of the maps, finest first.
+        inner: Width of the decoder.
+
+    Example:
+        >>> maps = [torch.zeros(1, 4, 8, 8), torch.zeros(1, 8, 4, 4), torch.zeros(1, 16, 2, 2)]
+        >>> TopDownDecoder((4, 8, 16), 6)(maps).shape
+        torch.Size([1, 2, 8, 8])
+    """
+
+    def __init__(self, widths: Sequence[int], inner: int) -> None:
+        super().__init__()
+        steps, coming = [], widths[-1]
+        for width in reversed(widths[:-1]):
+            first, second = convolution(coming + width, inner), convolution(inner, inner)
+            steps.append(nn.Sequential(first, nn.ReLU(), second, nn.ReLU()))
+            coming = inner
+        self.steps = nn.ModuleList(steps)
+        self.classes = nn.Conv2d(inner, 2, 1)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Maps (B, C_k, H_k, W_k), finest first -> (B, 2, H_0, W_0)."""
+        *finer, features = maps
+        for step, joined in zip(self.steps, reversed(finer), strict=True):
+            raised = resized(features, joined.shape[-2:], align_corners=True)
+            features = step(torch.cat([raised, joined], 1))
+        out: Tensor = self.classes(features)
+        return out
+
+
+def decay_groups(model: nn.Module) -> list[dict[str, object]]:
+    """Parameter groups of the recipe of this family: no weight decay for norms of the trunk and its position biases."""
+    kept: list[nn.Parameter] = []
+    decayed: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        is_kept = name.startswith("trunk.") and ("norm" in name or name.endswith("relative_position_bias_table"))
+        (kept if is_kept else decayed).append(parameter)
+    return [{"params": kept, "weight_decay": 0.0}, {"params": decayed}]
