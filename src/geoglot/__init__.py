@@ -39,6 +39,7 @@ _EXPORTS: dict[str, str] = {
     "Projection": "geoglot.engine.projection",
     "Query": "geoglot.api.query",
     "Region": "geoglot.api.segmenter",
+    "SavedQuery": "geoglot.api.saved_query",
     "Segmentation": "geoglot.api.segmenter",
     "SegmentationReport": "geoglot.api.report_segmentation",
     "Segmenter": "geoglot.api.segmenter",
@@ -55,6 +56,7 @@ _EXPORTS: dict[str, str] = {
     "neighbours": "geoglot.api.neighbours",
     "project": "geoglot.api.projection",
     "segmentation_report": "geoglot.api.report_segmentation",
+    "write_stac": "geoglot.api.stac",
 }
 
 if TYPE_CHECKING:
@@ -71,7 +73,9 @@ if TYPE_CHECKING:
     from geoglot.api.report_captioning import CaptioningReport, captioning_report
     from geoglot.api.report_matching import MatchingReport, matching_report
     from geoglot.api.report_segmentation import SegmentationReport, segmentation_report
+    from geoglot.api.saved_query import SavedQuery
     from geoglot.api.segmenter import Region, Segmentation, Segmenter
+    from geoglot.api.stac import write_stac
     from geoglot.core.errors import ArchiveError, BundleError, DataError, GeoglotError, SourceError, UsageError
     from geoglot.core.records import Band, Bounds, Hit, Tile, Window
     from geoglot.engine.projection import Projection
@@ -100,6 +104,7 @@ __all__ = [
     "Projection",
     "Query",
     "Region",
+    "SavedQuery",
     "Segmentation",
     "SegmentationReport",
     "Segmenter",
@@ -117,6 +122,7 @@ __all__ = [
     "neighbours",
     "project",
     "segmentation_report",
+    "write_stac",
 ]
 
 

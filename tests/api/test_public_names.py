@@ -31,6 +31,7 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "Projection",
         "Query",
         "Region",
+        "SavedQuery",
         "Segmentation",
         "SegmentationReport",
         "Segmenter",
@@ -48,6 +49,7 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "neighbours",
         "project",
         "segmentation_report",
+        "write_stac",
     ]
     assert dir(gg) == gg.__all__
     for name in gg.__all__:
