@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geoglot.core.errors import DataError, UsageError
+from geoglot.core.errors import DataError, GeoglotError, UsageError
 from geoglot.core.records import Window
 from geoglot.data.class_table import class_table
+from geoglot.data.labelled_rasters import paired_files, raster_sources
 from geoglot.data.reference_builder import Crops, Filters, Settings, build, crop_windows, why_dropped
 from geoglot.data.reference_masks import Meaning
 from geoglot.data.reference_rules import GENERAL, Category
@@ -21,8 +22,6 @@ from geoglot.data.reference_sources import (
     LabelledSource,
     Piece,
     in_bands,
-    paired_files,
-    raster_sources,
     scene_sources,
     split_by_number,
     whole,
@@ -274,6 +273,45 @@ def test_folders_of_images_and_pictures_in_colours(tmp_path: Path) -> None:
     (tmp_path / "labels" / "1.png").unlink()
     with pytest.raises(DataError, match="no class raster of its name"):
         paired_files(tmp_path / "images", tmp_path / "labels")
+
+
+def test_objects_of_a_raster_are_told_apart(tmp_path: Path) -> None:
+    classes = np.zeros((64, 64), np.uint8)
+    classes[:8] = 1
+    classes[9:40, 10:20] = 2  # two buildings that touch: one beside the road, the other behind it
+    objects = np.zeros((64, 64), np.uint16)
+    objects[9:20, 10:20], objects[20:40, 10:20] = 300, 400
+    for name, stored in (("photo", classes * 50), ("classes", classes), ("objects", objects)):
+        Image.fromarray(stored).save(tmp_path / f"{name}.png")
+    files = [tmp_path / f"{name}.png" for name in ("photo", "classes", "objects")]
+    made = {}
+    for name, instances in (("regions", None), ("objects", files[2])):
+        sources = raster_sources(*files[:2], TABLE, instances=instances, gsd_m=2.0, split="train")
+        build(sources, RULES, tmp_path / name, name=name, settings=SETTINGS)
+        made[name] = {r.phrases["en"]: r for r in load_referring(tmp_path / name).records("train")}
+    # As one region all of it is along the road: that says nothing more than "building".
+    assert "building along the road" not in made["regions"]
+    _, mask = read_pair(made["objects"]["building along the road"])
+    assert mask.tolist() == (objects == 300).tolist()
+    image = read_pair(made["objects"]["road"])[0]
+    assert image.shape == (64, 64, 3)  # grey, as colours
+
+
+def test_a_damaged_class_raster_is_named(tmp_path: Path) -> None:
+    image, labels = write_scene(tmp_path)
+    content = labels.read_bytes()
+    labels.write_bytes(content[: len(content) // 2])
+    with pytest.raises(GeoglotError, match=r"classes\.tif"):
+        raster_sources(image, labels, TABLE)[0].read(Window(0, 0, 512, 128))
+    with pytest.raises(DataError, match="is the name of two images"):
+        build([source(painted()), source(painted())], RULES, tmp_path / "x", name="x", settings=SETTINGS)
+
+
+def test_progress_counts_crops(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    settings = Settings(crops=Crops(size=32, stride=32, side=32))
+    build([source(painted())], RULES, tmp_path / "x", name="x", settings=settings, progress=lambda *at: seen.append(at))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_generated_scenes_know_their_objects(tmp_path: Path) -> None:

@@ -427,7 +427,7 @@ OF_RETRIEVAL = [name for name in RECIPES if isinstance(_recipes(name)[0], Recipe
 
 @pytest.mark.parametrize("name", sorted(set(RECIPES) - set(OF_RETRIEVAL)))
 def test_every_recipe_of_another_task_names_a_method_and_knows_its_settings(name: str) -> None:
-    packages = ("geoglot.methods.matching", "geoglot.methods.captioning")
+    packages = ("geoglot.methods.matching", "geoglot.methods.captioning", "geoglot.methods.segmentation")
     for recipe in _recipes(name):
         package = next(found for found in packages if recipe.method in composition.registry.names(found))
         known = {field.name for field in fields(composition.registry.load(package, recipe.method).Config)}

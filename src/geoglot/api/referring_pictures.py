@@ -59,8 +59,9 @@ def word_cloud(counts: Mapping[str, int]) -> NDArray[np.uint8]:
     sheet = Image.new("RGB", (_WIDTH, _HEIGHT), (255, 255, 255))
     pen = ImageDraw.Draw(sheet)
     taken = np.zeros((_HEIGHT, _WIDTH), dtype=bool)
+    ceiling = _LARGEST
     for number, (word, count) in enumerate(words[:_MOST_WORDS]):
-        size = max(_SMALLEST, round(_LARGEST * math.sqrt(count / words[0][1])))
+        size = min(ceiling, max(_SMALLEST, round(_LARGEST * math.sqrt(count / words[0][1]))))
         while size >= _SMALLEST:
             font, glyphs = fitted(word, size, "bold")
             left, top, right, bottom = (round(edge) for edge in font.getbbox(glyphs))
@@ -70,7 +71,7 @@ def word_cloud(counts: Mapping[str, int]) -> NDArray[np.uint8]:
                 taken[row : row + bottom - top + 2 * _GAP, column : column + right - left + 2 * _GAP] = True
                 pen.text((column + _GAP - left, row + _GAP - top), glyphs, font=font, fill=_INKS[number % len(_INKS)])
                 break
-            size = math.floor(size * 0.8)
+            ceiling = size = math.floor(size * 0.8)  # what comes is said less often: it is no larger
     return np.asarray(sheet)
 
 

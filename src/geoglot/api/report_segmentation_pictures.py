@@ -112,9 +112,9 @@ def _card(report: SegmentationReport, line: Prediction) -> str:
             continue
         both, either = mask_counts(run.saved.mask(row), run.saved.true_mask(row))
         iou = f"IoU {both / either:.3f}" if either else "both masks empty"
-        name = f"{named(report, run)} " if len(report.runs) > 1 else ""
+        name = f"<span>{named(report, run)}</span>" if len(report.runs) > 1 else ""
         picture = image(sheet, f"run {run.name}", f"mask of {run.name}: {line.phrase}") if sheet else ""
-        parts.append(f"<div>{picture}<span>{name}{in_html(iou)}</span></div>")
+        parts.append(f"<div>{picture}{name}<span>{in_html(iou)}</span></div>")
     return (
         f'<li><h4 lang="{in_html(line.language)}" dir="{way}">{in_html(line.phrase)}</h4>'
         f'<p class="soft">{in_html(line.id)}</p><div class="panels">{"".join(parts)}</div></li>'
