@@ -111,6 +111,7 @@ def test_reasons_are_counted(tmp_path: Path) -> None:
     full = np.ones((64, 64), dtype=int)
     with pytest.raises(DataError, match="no triplet at all"):
         build([source(full)], RULES, tmp_path / "y", name="y", settings=SETTINGS)
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]  # whole or not at all
 
 
 CATEGORY = Category(name="building", classes=("building",))
@@ -305,6 +306,12 @@ def test_a_damaged_class_raster_is_named(tmp_path: Path) -> None:
         raster_sources(image, labels, TABLE)[0].read(Window(0, 0, 512, 128))
     with pytest.raises(DataError, match="is the name of two images"):
         build([source(painted()), source(painted())], RULES, tmp_path / "x", name="x", settings=SETTINGS)
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    build([source(painted())], RULES, tmp_path / "x", name="x", settings=SETTINGS)
+    assert len(load_referring(tmp_path / "x").records("train")) == 3
 
 
 def test_progress_counts_crops(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -111,7 +112,7 @@ def build(
     settings: Settings | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Write a folder of triplets.
+    """Write a folder of triplets, whole or not at all.
 
     Args:
         sources: Images with class maps.
@@ -134,8 +135,31 @@ def build(
     twice = [name for name, times in Counter(source.id for source in sources).items() if times > 1]
     if twice:
         raise DataError(twice[0], cause="is the name of two images", remedy="rename one")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        work = Path(temporary) / "made"
+        about = _build_into(work, sources, rulebook, name, settings, progress)
+        if not about["lines"]:
+            raise DataError(folder, cause="got no triplet at all", remedy="check the class names and the crop size")
+        _write_lists(work, about.pop("lines"))
+        write_json(work / ABOUT_FILE, about)
+        if folder.exists():
+            folder.rmdir()
+        work.rename(folder)
+    return about
+
+
+def _build_into(
+    folder: Path,
+    sources: Sequence[LabelledSource],
+    rulebook: Rulebook,
+    name: str,
+    settings: Settings,
+    progress: Callable[[int, int], None] | None,
+) -> dict[str, Any]:
+    """Images and masks of all triplets; what to note about them, and under ``lines`` what to list."""
     for part in ("images", "masks"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
+        (folder / part).mkdir(parents=True)
     lines: list[dict[str, Any]] = []
     dropped: Counter[str] = Counter()
     plan = [(source, _windows(source, settings.crops)) for source in sources]
@@ -149,20 +173,14 @@ def build(
             done += 1
             if progress is not None:
                 progress(done, total)
-    if not lines:
-        raise DataError(folder, cause="got no triplet at all", remedy="check the class names and the crop size")
-    _write_lists(folder, lines)
-    counts = {split: Counter(line["split"] for line in lines)[split] for split in SPLITS}
-    scenes = {split: len({line["scene"] for line in lines if line["split"] == split}) for split in SPLITS}
-    about = {
+    return {
         "name": name,
         "settings": asdict(settings),
-        "triplets": counts,
-        "scenes": scenes,
+        "triplets": {split: sum(line["split"] == split for line in lines) for split in SPLITS},
+        "scenes": {split: len({line["scene"] for line in lines if line["split"] == split}) for split in SPLITS},
         "dropped": dict(sorted(dropped.items())),
+        "lines": lines,
     }
-    write_json(folder / ABOUT_FILE, about)
-    return about
 
 
 def _windows(source: LabelledSource, crops: Crops) -> list[tuple[str, Window]]:
