@@ -39,7 +39,9 @@ _EXPORTS: dict[str, str] = {
     "Projection": "geoglot.engine.projection",
     "Query": "geoglot.api.query",
     "Region": "geoglot.api.segmenter",
+    "SavedQuery": "geoglot.api.saved_query",
     "Segmentation": "geoglot.api.segmenter",
+    "SegmentationReport": "geoglot.api.report_segmentation",
     "Segmenter": "geoglot.api.segmenter",
     "SourceError": "geoglot.core.errors",
     "Term": "geoglot.api.query",
@@ -53,6 +55,8 @@ _EXPORTS: dict[str, str] = {
     "matching_report": "geoglot.api.report_matching",
     "neighbours": "geoglot.api.neighbours",
     "project": "geoglot.api.projection",
+    "segmentation_report": "geoglot.api.report_segmentation",
+    "write_stac": "geoglot.api.stac",
 }
 
 if TYPE_CHECKING:
@@ -68,7 +72,10 @@ if TYPE_CHECKING:
     from geoglot.api.query import Query, Term
     from geoglot.api.report_captioning import CaptioningReport, captioning_report
     from geoglot.api.report_matching import MatchingReport, matching_report
+    from geoglot.api.report_segmentation import SegmentationReport, segmentation_report
+    from geoglot.api.saved_query import SavedQuery
     from geoglot.api.segmenter import Region, Segmentation, Segmenter
+    from geoglot.api.stac import write_stac
     from geoglot.core.errors import ArchiveError, BundleError, DataError, GeoglotError, SourceError, UsageError
     from geoglot.core.records import Band, Bounds, Hit, Tile, Window
     from geoglot.engine.projection import Projection
@@ -97,7 +104,9 @@ __all__ = [
     "Projection",
     "Query",
     "Region",
+    "SavedQuery",
     "Segmentation",
+    "SegmentationReport",
     "Segmenter",
     "SourceError",
     "Term",
@@ -112,6 +121,8 @@ __all__ = [
     "matching_report",
     "neighbours",
     "project",
+    "segmentation_report",
+    "write_stac",
 ]
 
 

@@ -31,7 +31,9 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "Projection",
         "Query",
         "Region",
+        "SavedQuery",
         "Segmentation",
+        "SegmentationReport",
         "Segmenter",
         "SourceError",
         "Term",
@@ -46,6 +48,8 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "matching_report",
         "neighbours",
         "project",
+        "segmentation_report",
+        "write_stac",
     ]
     assert dir(gg) == gg.__all__
     for name in gg.__all__:

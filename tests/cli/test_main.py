@@ -39,6 +39,8 @@ COMMANDS = [
     "report",
     "search",
     "segment",
+    "serve",
+    "stac",
     "train",
     "verify",
 ]

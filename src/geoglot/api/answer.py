@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from geoglot.api.query import Query
 from geoglot.core.errors import UsageError
 from geoglot.core.records import Band, Hit
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from geoglot.api.spread import Spread
 
 GeoFormat = Literal["geojson", "gpkg", "geoparquet"]
 
@@ -31,6 +37,8 @@ class Answer(Sequence[Hit]):
         query: What was asked.
         hits: The nearest places, whether likely or not.
         notes: What did not go as asked, in sentences for people.
+        spread: How the scores are spread over all that was looked at.
+        vector: (D,) float32, what was searched with.
 
     Example:
         >>> from geoglot.api.query import build_query
@@ -42,6 +50,8 @@ class Answer(Sequence[Hit]):
     query: Query
     hits: tuple[Hit, ...]
     notes: tuple[str, ...] = ()
+    spread: Spread | None = field(default=None, compare=False, repr=False)
+    vector: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
     @property
     def likely(self) -> bool:
@@ -63,6 +73,36 @@ class Answer(Sequence[Hit]):
         from geoglot.geo.writing import hits_to_geojson
 
         return hits_to_geojson(self.hits)
+
+    def to_geodataframe(self) -> Any:
+        """The hits as a GeoPandas GeoDataFrame in WGS84, one row each, in the order of their ranks.
+
+        Raises:
+            GeoglotError: GeoPandas is not installed.
+        """
+        from geoglot.api.notebook import as_geodataframe
+
+        return as_geodataframe(self)
+
+    def explore(self, **options: Any) -> Any:
+        """The hits on a map that can be moved, for a notebook (GeoPandas, folium).
+
+        Args:
+            options: As of ``GeoDataFrame.explore``.
+
+        Raises:
+            GeoglotError: GeoPandas, folium or another package that it needs is not installed.
+            UsageError: No hit has a place.
+        """
+        from geoglot.api.notebook import explored
+
+        return explored(self, **options)
+
+    def _repr_html_(self) -> str:
+        """A sheet of small pictures, for a notebook."""
+        from geoglot.api.notebook import as_sheet
+
+        return as_sheet(self)
 
     def save(self, path: str | Path, *, format: GeoFormat | None = None) -> Path:
         """Write the hits as GeoJSON, GeoPackage or GeoParquet.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from geoglot.api.answer import Answer
 from geoglot.api.area import parse_time
 from geoglot.api.query import Query, Term, build_query, combine
+from geoglot.api.spread import spread_of
 from geoglot.core.errors import BundleError, UsageError
 from geoglot.core.records import Band, Bounds, Hit
 
@@ -160,7 +161,8 @@ class Archive:
         """Read imagery into the archive: new and changed files only; safe to repeat after any interruption.
 
         Args:
-            paths: Files and folders; folders are searched recursively.
+            paths: Files and folders; folders are searched recursively. A STAC catalogue, collection, item or item
+                collection (``.json``) stands for the files that it names, with their times and footprints.
             tile: Side of a tile in full-resolution pixels.
             overlap: Overlap of neighbouring tiles as a fraction of a tile, from 0 to 0.9.
             levels: Number of resolutions; each next one halves the last.
@@ -187,7 +189,20 @@ class Archive:
             side=self.encoder.side,
             time_from=time_from,
         )
-        return ingest(self.store, self.encoder, existing_paths(paths), options=options, jobs=jobs, progress=progress)
+        from geoglot.api.stac_indexing import listed_files
+
+        files, listing, decoder_factory = listed_files(existing_paths(paths))
+        report = ingest(
+            self.store,
+            self.encoder,
+            files,
+            options=options,
+            jobs=jobs,
+            progress=progress,
+            decoder_factory=decoder_factory,
+        )
+        report.failed += listing
+        return report
 
     def search(
         self,
@@ -206,6 +221,11 @@ class Archive:
         rerank: str | Path | None = None,
         candidates: int = 100,
         words: str | None = None,
+        polygon: Mapping[str, Any] | None = None,
+        gsd: Sequence[float] | None = None,
+        right: Sequence[str] = (),
+        wrong: Sequence[str] = (),
+        offset: int = 0,
     ) -> Answer:
         """Find the places nearest to words, pictures, or a weighted mixture of both.
 
@@ -232,6 +252,12 @@ class Archive:
             words: Only tiles whose caption says all of these words, in any language of the captions, or in `language`
                 where that is given: ``tennis court``, ``"tennis court"`` side by side, ``-sea`` for captions
                 without. Forms of a word count as one. By themselves they are the text that is looked for, too.
+            polygon: Only places in this GeoJSON polygon, beside the box of `within`.
+            gsd: Only tiles of this ground sample distance: least and greatest, metres per pixel.
+            right: Identifiers of tiles that show what is wanted: the query turns towards them
+                (:mod:`geoglot.api.feedback`).
+            wrong: Identifiers of tiles that do not.
+            offset: How many of the first hits to leave out: those of the pages before.
 
         Returns:
             The hits, best first, each with its confidence band; ``answer.likely`` is ``False`` when nothing
@@ -252,6 +278,8 @@ class Archive:
         query = replace(query, said=words)
         if k < 1:
             raise UsageError(f"k={k}", cause="asks for no hits", remedy="give a number from 1 on")
+        if offset < 0:
+            raise UsageError(f"offset={offset}", cause="is negative", remedy="give 0 for the first hits")
         if candidates < 1:
             raise UsageError(
                 f"candidates={candidates}", cause="leaves nothing to re-rank", remedy="give a number from 1 on"
@@ -263,12 +291,13 @@ class Archive:
         elif str(rerank) == "none":
             rerank = None
         look = None if rerank is None or str(rerank) == "exact" else self._second_look(str(rerank), query)
-        selection = _filter(within, after, before, source)
+        selection = _filter(within, after, before, source, polygon=polygon, gsd=gsd)
         unsaid: tuple[str, ...] = ()
         if said is not None:
             selection, unsaid = self._saying(said, language, selection)
-        vector = self.query_vector(query)
-        many = k if look is None else max(k, candidates)
+        vector = self._turned(self.query_vector(query), right, wrong)
+        last = offset + k
+        many = last if look is None else max(last, candidates)
         found = self.store.search(
             vector, k=many, filter=selection, collapse=collapse, exact=rerank is not None, candidates=candidates
         )
@@ -276,10 +305,40 @@ class Archive:
         if look is not None and found:
             found, notes = look(vector, found, candidates)
         unknown, understood = self._words_of(query)
-        hits = self._with_captions(self._with_bands(query, vector, found[:k], selection), query.language, said)
+        judged = self._with_bands(query, vector, found[offset:last], selection, first=offset + 1)
+        hits = self._with_captions(judged, query.language, said)
         if not understood:
             hits = tuple(replace(h, band=Band.UNCERTAIN) if h.band is Band.LIKELY else h for h in hits)
-        return Answer(query=query, hits=hits, notes=(*unknown, *unsaid, *notes))
+        spread = spread_of(*self.store.sample_scores(vector, selection), hits)
+        return Answer(query=query, hits=hits, notes=(*unknown, *unsaid, *notes), spread=spread, vector=vector)
+
+    def _turned(self, vector: NDArray[np.float32], right: Sequence[str], wrong: Sequence[str]) -> NDArray[np.float32]:
+        """A query's vector after feedback on tiles."""
+        if not right and not wrong:
+            return vector
+        from geoglot.api.feedback import turned
+
+        middle = self.store.background_sample().mean(axis=0)
+        return turned(vector, self.vectors_of(right), self.vectors_of(wrong), middle)
+
+    def vectors_of(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of some tiles, (N, D) float32 unit rows.
+
+        Args:
+            ids: Identifiers, as hits tell them.
+
+        Raises:
+            UsageError: One of them is no tile of this archive.
+        """
+        import numpy as np
+
+        found = self.store.find(ids)
+        for one in ids:
+            if one not in found:
+                remedy = "search again: the file may have changed or been removed"
+                raise UsageError(f"tile {one[:40]}", cause="is not in this archive", remedy=remedy)
+        rows = [found[one].vector / max(float(np.linalg.norm(found[one].vector)), 1e-9) for one in ids]
+        return np.stack(rows) if rows else np.zeros((0, self.store.dimension), np.float32)
 
     def _saying(
         self, said: WordQuery, language: str | None, selection: Filter | None
@@ -395,8 +454,22 @@ class Archive:
 
         texts = [term.text for term in query.terms if term.text is not None]
         rows = iter(self.encoder.encode_texts(texts)) if texts else iter(())
-        vectors = [self._picture_vector(t.picture) if t.picture is not None else next(rows) for t in query.terms]
+        vectors = [next(rows) if term.text is not None else self._shown_vector(term) for term in query.terms]
         return combine(np.stack(vectors), [term.weight for term in query.terms])
+
+    def _shown_vector(self, term: Term) -> NDArray[np.float32]:
+        """The unit vector of a term that is no text."""
+        import numpy as np
+
+        if term.picture is not None:
+            return self._picture_vector(term.picture)
+        if term.item is not None:
+            return np.asarray(self.vectors_of([term.item])[0], np.float32)
+        vector = np.asarray(term.vector, np.float32)
+        if vector.shape != (self.store.dimension,) or not np.isfinite(vector).all() or not np.any(vector):
+            cause, remedy = "is of another model than this archive", "ask the question again by its words"
+            raise UsageError(term.label, cause=cause, remedy=remedy)
+        return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
     def report(
         self,
@@ -537,7 +610,13 @@ class Archive:
         self.close()
 
     def _with_bands(
-        self, query: Query, vector: NDArray[np.float32], found: Sequence[RawHit], selection: Filter | None
+        self,
+        query: Query,
+        vector: NDArray[np.float32],
+        found: Sequence[RawHit],
+        selection: Filter | None,
+        *,
+        first: int = 1,
     ) -> tuple[Hit, ...]:
         """The found rows as hits, each with how sure it is among what this query finds in the same selection."""
         if not found:
@@ -546,7 +625,7 @@ class Archive:
 
         from geoglot.metrics.confidence import DECIDING_ROWS, bands
 
-        by_picture = any(term.picture is not None for term in query.terms)
+        by_picture = any(term.by_example for term in query.terms)
         # whatever is shown and in which order: whether the thing is there is decided by the truly best rows
         best = self.store.search(vector, k=DECIDING_ROWS, filter=selection, collapse=False, exact=True)
         judged = bands(
@@ -568,7 +647,7 @@ class Archive:
                 merged=raw.merged,
                 same_place=raw.same_place,
             )
-            for rank, (raw, band) in enumerate(zip(found, judged, strict=True), 1)
+            for rank, (raw, band) in enumerate(zip(found, judged, strict=True), first)
         )
 
     def _picture_vector(self, path: Path) -> NDArray[np.float32]:
@@ -652,13 +731,18 @@ def _filter(
     after: str | date | datetime | None,
     before: str | date | datetime | None,
     source: str | Sequence[str] | None,
+    *,
+    polygon: Mapping[str, Any] | None = None,
+    gsd: Sequence[float] | None = None,
 ) -> Filter | None:
     """One filter of all that narrows the search; ``None`` when nothing does."""
-    if within is None and after is None and before is None and not source:
+    if within is None and polygon is None and gsd is None and after is None and before is None and not source:
         return None
     from geoglot.archive.filter import Filter
 
-    polygon = within if isinstance(within, Mapping) else None
+    if isinstance(within, Mapping) and polygon is not None:
+        raise UsageError("within and polygon", cause="are two polygons", remedy="give one of them")
+    polygon = within if isinstance(within, Mapping) else polygon
     bbox = within if not isinstance(within, Mapping) else None
     return Filter.from_options(
         bbox=bbox,
@@ -666,4 +750,5 @@ def _filter(
         after=parse_time(after),
         before=parse_time(before),
         sources=(source,) if isinstance(source, str) else tuple(source or ()),
+        gsd=gsd,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,24 +27,31 @@ _QUOTES = {'"': '"', "'": "'", "“": "”", "«": "»"}
 
 @dataclass(frozen=True, kw_only=True)
 class Term:
-    """One thing to look for (or to stay away from): a text or a picture, never both.
+    """One thing to look for (or to stay away from): a text, a picture, a tile of the archive, or a vector.
 
     Attributes:
         text: Words in any language that the model knows.
         picture: Path of an example picture.
         weight: Share in the query; negative means "less of this". Never zero.
+        item: Identifier of a tile of the archive, as a hit tells it.
+        vector: A unit vector of the archive's model, as a saved query holds it.
+        name: What to call a picture, tile or vector, where it has a better name than its own.
 
     Raises:
-        UsageError: Neither or both are given, the text is empty, or the weight is zero or not finite.
+        UsageError: None or several are given, the text is empty, or the weight is zero or not finite.
     """
 
     text: str | None = None
     picture: Path | None = None
     weight: float = 1.0
+    item: str | None = None
+    vector: tuple[float, ...] | None = field(default=None, repr=False)
+    name: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.text is None) == (self.picture is None):
-            raise UsageError("term", cause="needs either a text or a picture", remedy="give exactly one of them")
+        if sum(given is not None for given in (self.text, self.picture, self.item, self.vector)) != 1:
+            cause = "needs either a text or a picture (or a tile, or a vector)"
+            raise UsageError("term", cause=cause, remedy="give exactly one of them")
         if self.text is not None and not self.text.strip():
             raise UsageError("term", cause="has no words", remedy="describe what to look for")
         if not math.isfinite(self.weight) or self.weight == 0:
@@ -57,7 +64,29 @@ class Term:
     @property
     def label(self) -> str:
         """The words, or the picture's file name, for people to read."""
-        return self.text if self.text is not None else Path(str(self.picture)).name
+        if self.text is not None:
+            return self.text
+        if self.name is not None:
+            return self.name
+        if self.picture is not None:
+            return self.picture.name
+        return "saved query" if self.item is None else f"tile {self.item[:8]}"
+
+    @property
+    def by_example(self) -> bool:
+        """Whether it shows what to look for, rather than saying it."""
+        return self.picture is not None or self.item is not None
+
+    def as_record(self) -> dict[str, object]:
+        """The term as JSON-ready values."""
+        if self.text is not None:
+            told: dict[str, object] = {"text": self.text}
+        elif self.picture is not None:
+            told = {"picture": str(self.picture)}
+        else:
+            told = {"item": self.item} if self.vector is None else {"vector": list(self.vector)}
+        named = {} if self.name is None else {"name": self.name}
+        return {**told, "weight": self.weight, **named}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +125,7 @@ class Query:
         parts: list[str] = []
         for term in self.terms:
             size = "" if abs(term.weight) == 1 else f"{abs(term.weight):g} × "
-            words = f"[{term.label}]" if term.picture is not None else term.label
+            words = f"[{term.label}]" if term.text is None else term.label
             sign = "− " if term.weight < 0 else "+ " if parts else ""
             parts.append(f"{sign}{size}{words}")
         label = " ".join(parts)
@@ -123,12 +152,7 @@ class Query:
 
     def as_record(self) -> dict[str, object]:
         """The query as JSON-ready values."""
-        terms = [
-            {"text": t.text, "weight": t.weight}
-            if t.text is not None
-            else {"picture": str(t.picture), "weight": t.weight}
-            for t in self.terms
-        ]
+        terms = [term.as_record() for term in self.terms]
         said = {} if self.said is None else {"said": self.said}
         return {"label": self.label, "language": self.language, "terms": terms, **said}
 
@@ -180,11 +204,11 @@ def parse_term(written: str) -> Term:
 
     Example:
         >>> parse_term("snow:-0.5")
-        Term(text='snow', picture=None, weight=-0.5)
+        Term(text='snow', picture=None, weight=-0.5, item=None, name=None)
         >>> parse_term("map at scale 1: parking").text
         'map at scale 1: parking'
         >>> parse_term('"gate 1:2":0.5')
-        Term(text='gate 1:2', picture=None, weight=0.5)
+        Term(text='gate 1:2', picture=None, weight=0.5, item=None, name=None)
     """
     stripped = written.strip()
     if _quoted(stripped):

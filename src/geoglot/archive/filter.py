@@ -36,6 +36,8 @@ class Columns(Protocol):
     @property
     def times(self) -> NDArray[np.int64]: ...  # noqa: D102
     @property
+    def gsd(self) -> NDArray[np.float64]: ...  # noqa: D102
+    @property
     def source(self) -> NDArray[np.int32]: ...  # noqa: D102
     @property
     def footprints(self) -> NDArray[np.uint8]: ...  # noqa: D102
@@ -61,6 +63,7 @@ class Filter:
         after: Earliest acquisition time, included; rows without a time do not pass.
         before: Latest acquisition time, excluded.
         sources: Globs (``*``, ``?``, ``[...]``) or prefixes of paths; a row must match one of them.
+        gsd: Least and greatest ground sample distance, metres per pixel, both included; rows without one do not pass.
         ids: (M, 16) uint8, rows by identifier: those whose captions say something.
     """
 
@@ -69,6 +72,7 @@ class Filter:
     after: datetime | None = None
     before: datetime | None = None
     sources: tuple[str, ...] = ()
+    gsd: tuple[float, float] | None = None
     ids: NDArray[np.uint8] | None = field(default=None, compare=False)
 
     @classmethod
@@ -80,6 +84,7 @@ class Filter:
         after: datetime | None = None,
         before: datetime | None = None,
         sources: Sequence[str] = (),
+        gsd: Sequence[float] | None = None,
     ) -> Filter:
         """A filter from what users write.
 
@@ -89,6 +94,7 @@ class Filter:
             after: Earliest acquisition time, included.
             before: Latest acquisition time, excluded.
             sources: Globs or prefixes of paths.
+            gsd: Least and greatest ground sample distance, metres per pixel.
 
         Raises:
             UsageError: A value makes no sense.
@@ -107,13 +113,15 @@ class Filter:
             after=after,
             before=before,
             sources=tuple(sources),
+            gsd=None if gsd is None else _distances(gsd),
         )
 
     @property
     def empty(self) -> bool:
         """Whether there is no condition at all."""
         anywhere = not self.boxes and self.polygon is None
-        return anywhere and not self.sources and self.after is None and self.before is None and self.ids is None
+        always = self.after is None and self.before is None
+        return anywhere and always and not self.sources and self.gsd is None and self.ids is None
 
     def mask(self, columns: Columns, sources: SourceNames) -> NDArray[np.bool_]:
         """Which rows pass.
@@ -130,6 +138,8 @@ class Filter:
             mask &= columns.times >= as_microseconds(self.after)
         if self.before is not None:
             mask &= (columns.times < as_microseconds(self.before)) & (columns.times != NO_TIME)
+        if self.gsd is not None:
+            mask &= (columns.gsd >= self.gsd[0]) & (columns.gsd <= self.gsd[1])  # not a number passes neither
         if self.boxes:
             mask &= _meets_any(columns.bounds, self.boxes)
         if self.sources:
@@ -158,6 +168,19 @@ class Filter:
             shapes = shapely.from_wkb([data[b:e] if e > b else None for b, e in zip(begins, ends, strict=True)])
             result[piece] = shapely.intersects(self.polygon, shapes)
         return result
+
+
+def _distances(given: Sequence[float]) -> tuple[float, float]:
+    """Two ground sample distances in order.
+
+    Raises:
+        UsageError: They are not two numbers, or out of order.
+    """
+    remedy = "give the least and the greatest in metres per pixel, such as 0.1,0.5"
+    if len(given) != 2 or not all(np.isfinite(given)) or not 0 <= given[0] <= given[1]:
+        text = ",".join(f"{value}" for value in given)
+        raise UsageError(f"gsd={text}", cause="is no range of ground sample distances", remedy=remedy)
+    return float(given[0]), float(given[1])
 
 
 def ids_among(ids: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ re-ordered by their exact scores.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ CANDIDATES = 100
 """How many candidates of a first stage are re-ordered, unless the caller says otherwise."""
 _SCORED_WITHOUT_SCAN = 256
 _EXTRA_CANDIDATES = 96
+_IDENTIFIER = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +106,8 @@ class Searcher:
         self.coding = coding or Coding()
         self._threads = threads
         self._rows: dict[int, Rows] = {}
+        self._last_masks: tuple[Filter, list[NDArray[np.bool_] | None]] | None = None
+        self._last_best: tuple[bytes, Sequence[NDArray[np.bool_] | None], Found] | None = None
 
     @cached_property
     def live(self) -> list[NDArray[np.bool_] | None]:
@@ -143,11 +147,64 @@ class Searcher:
         """For each segment the rows that live and pass the filter; ``None`` means all."""
         if condition is None or condition.empty:
             return self.live
+        last = self._last_masks
+        if last is not None and last[0] is condition:  # one question looks at the same rows several times
+            return last[1]
         masks: list[NDArray[np.bool_] | None] = []
         for segment, live in zip(self.segments, self.live, strict=True):
             mask = self._mask(condition, segment)
             masks.append(mask if live is None else mask & live)
+        self._last_masks = (condition, masks)
         return masks
+
+    def find(self, ids: Sequence[str]) -> dict[str, RawHit]:
+        """Live rows by identifier; those that are not here are left out. Scores are 0.
+
+        Args:
+            ids: 32 hexadecimal digits each; anything else is not found.
+        """
+        wanted = {key: bytes.fromhex(key) for key in ids if _IDENTIFIER.fullmatch(key)}
+        found: dict[str, RawHit] = {}
+        for number, (segment, live) in enumerate(zip(self.segments, self.live, strict=True)):
+            keys = np.ascontiguousarray(segment.ids).view("<u8").reshape(-1, 2)
+            for name, key in wanted.items():
+                first, second = np.frombuffer(key, "<u8")
+                rows = np.flatnonzero(keys[:, 0] == first)
+                rows = rows[keys[rows, 1] == second]
+                rows = rows if live is None else rows[live[rows]]
+                if len(rows):
+                    segment.check_rows(rows[:1])
+                    found[name] = self.hit(number, int(rows[0]), 0.0, 1)
+        return found
+
+    def sample_scores(
+        self, query: NDArray[np.float32], condition: Filter | None, most: int = SAMPLE_ROWS
+    ) -> tuple[NDArray[np.float32], int]:
+        """Scores of rows that pass a filter, for a picture of how they are spread, and how many rows pass.
+
+        Args:
+            query: (D,) float32.
+            condition: The filter.
+            most: More rows than that are sampled evenly.
+
+        Returns:
+            (M,) float32, M at most `most`; number of rows that pass.
+        """
+        if condition is None or condition.empty:
+            sample = self.background_sample
+            return (sample[:most] @ query).astype(np.float32), self.snapshot.rows
+        masks = self.masks(condition)
+        rows = [
+            np.arange(len(s)) if m is None else np.flatnonzero(m) for s, m in zip(self.segments, masks, strict=True)
+        ]
+        total = sum(len(some) for some in rows)
+        step = max(1, -(-total // most))
+        scores = [
+            exact_scores(segment.vectors, some[::step], query)
+            for segment, some in zip(self.segments, rows, strict=True)
+            if len(some)
+        ]
+        return np.concatenate([*scores, np.zeros(0, np.float32)]), total
 
     def _mask(self, condition: Filter, segment: Segment) -> NDArray[np.bool_]:
         try:
@@ -164,7 +221,19 @@ class Searcher:
         return SegmentNames(segment.sources, self.snapshot.paths)
 
     def best(self, query: NDArray[np.float32], count: int, masks: Sequence[NDArray[np.bool_] | None]) -> Found:
-        """The `count` best rows, exactly, in order of score, then id."""
+        """The `count` best rows, exactly, in order of score, then id.
+
+        The last answer is kept: who asks for hits asks for the few best rows of the same question, too.
+        """
+        last = self._last_best
+        if last is not None and last[1] is masks and last[0] == query.tobytes() and len(last[2].row) > count:
+            known = last[2]
+            return Found(known.segment[:count], known.row[:count], known.score[:count], complete=False)
+        found = self._best(query, count, masks)
+        self._last_best = (query.tobytes(), masks, found)
+        return found
+
+    def _best(self, query: NDArray[np.float32], count: int, masks: Sequence[NDArray[np.bool_] | None]) -> Found:
         passing = [len(s) if m is None else int(np.count_nonzero(m)) for s, m in zip(self.segments, masks, strict=True)]
         total = sum(passing)
         count = min(count, total)

@@ -137,6 +137,7 @@ class ArchiveStore:
         self.coding = Coding.parse(identity.codes)
         self.filesystem = filesystem
         self.catalogue_file = layout.catalogue
+        self.threads = 2
         self._catalogue = catalogue
         self._lock = lock
         self._searcher: Searcher | None = None
@@ -429,6 +430,15 @@ class ArchiveStore:
         """(M, D) float32: at most 4,096 live rows, those with the smallest ids."""
         return self._trusting(lambda searcher: searcher.background_sample)
 
+    def find(self, ids: Sequence[str]) -> dict[str, RawHit]:
+        """Live rows by identifier; see :meth:`geoglot.archive.search.Searcher.find`."""
+        return self._trusting(lambda searcher: searcher.find(ids))
+
+    def sample_scores(self, vector: NDArray[np.float32], filter: Filter | None) -> tuple[NDArray[np.float32], int]:
+        """How scores are spread; see :meth:`geoglot.archive.search.Searcher.sample_scores`."""
+        query = self.searcher.checked_query(vector)
+        return self._trusting(lambda searcher: searcher.sample_scores(query, filter))
+
     def _trusting(self, action: Callable[[Searcher], T]) -> T:
         """Do something with the index; if it has been merged away, with the new one; if damaged, with the shards."""
         for _attempt in range(2):
@@ -439,7 +449,7 @@ class ArchiveStore:
         snapshot = self.snapshot()
         groups = index.groups(list(snapshot.shards.values()))
         segments = [index.from_shards(self.layout, group, self.coding) for group in groups]
-        self._searcher = Searcher(segments, snapshot, self.dimension, coding=self.coding)
+        self._searcher = Searcher(segments, snapshot, self.dimension, self.threads, coding=self.coding)
         return action(self._searcher)
 
     @property
@@ -455,7 +465,7 @@ class ArchiveStore:
                     # a compaction may have taken a shard away after the snapshot was read
                     if attempt == 4 or self.snapshot().commit == snapshot.commit:
                         raise
-            self._searcher = Searcher(segments, snapshot, self.dimension, coding=self.coding)
+            self._searcher = Searcher(segments, snapshot, self.dimension, self.threads, coding=self.coding)
         return self._searcher
 
     def refresh(self) -> None:

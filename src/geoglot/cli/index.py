@@ -27,6 +27,7 @@ EXAMPLES = """
   geoglot index imagery/ --archive hashed.archive --model runs/duch/bundle
   geoglot index imagery/ --archive large.archive --codes binary:128
   geoglot index imagery/ --archive town.archive --caption --language all
+  geoglot index catalogue/collection.json --archive town.archive   # STAC: its local files, times and footprints
 """
 
 
@@ -35,7 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from geoglot.cli._output import RECORD_FORMATS, add_output_options
 
     parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="files and folders; folders are read recursively"
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="files, folders (read recursively) and STAC catalogues (.json)",
     )
     parser.add_argument(
         "--archive", "-a", required=True, type=Path, metavar="DIR", help="archive; made if it does not exist"

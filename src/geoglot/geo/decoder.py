@@ -277,7 +277,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=_environment(),
+            env=child_environment(),
             start_new_session=True,  # Ctrl-C is for the parent, which then ends the child
         )
         self._requests = cast(BinaryIO, self._process.stdin)
@@ -413,7 +413,7 @@ class _Inbox:
             self._change.notify_all()
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """A small environment: no user setting of GDAL, PROJ or Python reaches the child."""
     package_root = str(Path(__file__).resolve().parents[2])
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}

@@ -170,6 +170,15 @@ class Scene:
         if samples:
             self._stretch = fit_stretch(np.concatenate(samples), np.concatenate(masks))
 
+    def fix_stretch(self, low: float, high: float) -> None:
+        """Take this stretch for all bands: `low` becomes black, `high` white. Instead of :meth:`prepare`."""
+        bands = len(self.choice.colours)
+        self._stretch = Stretch(low=np.full(bands, low), high=np.full(bands, high))
+
+    def share_stretch(self, other: Scene) -> None:
+        """Take the stretch of another view of the same scene. Instead of :meth:`prepare`."""
+        self._stretch = other._stretch
+
     def _sample_windows(self) -> Iterator[tuple[Window, tuple[int, int]]]:
         """Windows that stand for the scene, with the shape to read each in.
 

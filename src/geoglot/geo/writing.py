@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from geoglot.core.errors import GeoglotError, UsageError
 from geoglot.core.records import Bounds, Hit
+from geoglot.geo.band_style import BAND_COLOURS, add_style
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -204,6 +205,7 @@ def _write_geopackage(hits: Sequence[Hit], path: Path) -> None:
         gdal_tz_offsets={"time": np.full(len(hits), 100, np.int8)},
         nan_as_null=True,
     )
+    add_style(path, _LAYER, "band", BAND_COLOURS)
 
 
 def _write_geoparquet(hits: Sequence[Hit], path: Path) -> None:

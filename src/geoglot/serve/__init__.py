@@ -1,0 +1,1 @@
+"""The page and the HTTP interface: thin skins over :mod:`geoglot.api` (extra ``serve``)."""

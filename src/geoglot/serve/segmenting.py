@@ -1,0 +1,43 @@
+"""The job of outlining phrases in a scene: polygons in every format, the mask, and a picture to lay over the map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+
+def segment_into(asked: Mapping[str, Any], folder: Path, say: Callable[[int, int, str], None]) -> dict[str, Any]:
+    """Outline phrases and leave the results in a folder.
+
+    Args:
+        asked: ``path`` of the scene, ``phrases``, ``threshold``.
+        folder: Gets ``result.geojson``, ``.gpkg``, ``.parquet`` and ``.tif``.
+        say: Told how far it is.
+
+    Raises:
+        BundleError: No segmenter is installed.
+        SourceError: The scene cannot be read.
+    """
+    from dataclasses import replace
+
+    from geoglot.api.segmenter import Segmenter
+
+    found = Segmenter.load().segment(
+        asked["path"],
+        asked["phrases"],
+        threshold=asked["threshold"],
+        mask=folder / "result.tif",
+        work=folder / "work",
+        progress=say,
+    )
+    name = Path(found.source).name
+    named = replace(found, source=name, regions=tuple(replace(one, source=name) for one in found.regions))
+    for suffix in (".geojson", ".gpkg", ".parquet"):
+        named.save(folder / f"result{suffix}")
+    return {
+        **named.as_record(),
+        "areas": [one.as_record() for one in named.regions[:2000]],
+        "notes": list(named.all_notes),
+        "unknown_words": list(named.unknown_words),
+    }
