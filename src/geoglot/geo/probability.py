@@ -246,6 +246,7 @@ class MapBand:
         working = np.minimum((np.arange(row, row + height) / grid.scale + 1e-9).astype(int), grid.height - 1)
         self._valid_rows = working - int(working[0])
         self._valid = maps.valid(int(working[0]), int(working[-1]) + 1)
+        self._whole = bool(self._valid.all())
 
     def highest(self, column: int, width: int) -> int:
         """No value of a block is higher than this."""
@@ -273,7 +274,9 @@ class MapBand:
         """(height, width), where there is data that was looked at."""
         places = np.arange(column, column + width) / self._grid.scale + 1e-9
         working = np.minimum(places.astype(int), self._grid.width - 1)
-        return np.asarray(self._valid[self._valid_rows][:, working])
+        if self._whole:
+            return np.ones((self._height, width), bool)
+        return np.asarray(self._valid[:, working[0] : working[-1] + 1][self._valid_rows[:, None], working - working[0]])
 
 
 def blocks_of(width: int, height: int, side: int) -> list[Window]:
