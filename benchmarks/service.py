@@ -97,7 +97,7 @@ async def load(port: int, pid: int, *, clients: int, rate: float, seconds: float
     """Steady load: latencies from the time that each request was due, errors, memory, open files."""
     latencies: list[tuple[float, float]] = []
     errors: list[str] = []
-    memory: list[tuple[float, float, int]] = []
+    memory: list[tuple[float, float, float, int]] = []
     begun = time.perf_counter()
 
     async def one(number: int) -> None:
@@ -117,14 +117,15 @@ async def load(port: int, pid: int, *, clients: int, rate: float, seconds: float
 
     async def watch() -> None:
         while time.perf_counter() < begun + seconds:
-            memory.append((time.perf_counter() - begun, rss_mb(pid), len(list(Path(f"/proc/{pid}/fd").iterdir()))))
+            now, files = time.perf_counter() - begun, len(list(Path(f"/proc/{pid}/fd").iterdir()))
+            memory.append((now, memory_mb(pid, "VmRSS"), memory_mb(pid, "RssAnon"), files))
             await asyncio.sleep(2)
 
     await asyncio.gather(watch(), *(one(number) for number in range(clients)))
     times = np.array([latency for _, latency in latencies])
-    at, rss, files = (np.array(column) for column in zip(*memory, strict=True))
-    settled = at > min(20.0, seconds / 3)
-    slope = float(np.polyfit(at[settled] / 60, rss[settled], 1)[0]) if settled.sum() > 2 else 0.0
+    at, rss, own, files = (np.array(column) for column in zip(*memory, strict=True))
+    settled = at > min(30.0, seconds / 3)
+    slope = float(np.polyfit(at[settled] / 60, own[settled], 1)[0]) if settled.sum() > 2 else 0.0
     return {
         "clients": clients,
         "rate_per_s": rate,
@@ -138,18 +139,26 @@ async def load(port: int, pid: int, *, clients: int, rate: float, seconds: float
         "worst_ms": round(float(times.max()), 1),
         "rss_mb_first": round(float(rss[0]), 1),
         "rss_mb_last": round(float(rss[-1]), 1),
-        "rss_mb_per_minute_after_warm_up": round(slope, 2),
+        "own_memory_mb_first": round(float(own[0]), 1),
+        "own_memory_mb_after_30_s": round(float(own[settled][0]), 1) if settled.any() else None,
+        "own_memory_mb_last": round(float(own[-1]), 1),
+        "own_memory_mb_per_minute_after_30_s": round(slope, 2),
         "open_files_first": int(files[0]),
         "open_files_last": int(files[-1]),
     }
 
 
-def rss_mb(pid: int) -> float:
-    """Resident memory of a process."""
+def memory_mb(pid: int, kind: str) -> float:
+    """Resident memory of a process: all of it (VmRSS), or without the pages of mapped files (RssAnon)."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{kind}:"):
             return int(line.split()[1]) / 1024
     return 0.0
+
+
+def read_text(path: str) -> str:
+    """A small file of the system, where there is one."""
+    return Path(path).read_text().strip() if Path(path).exists() else ""
 
 
 def served(archive: Path, readers: int) -> tuple[subprocess.Popen[bytes], int]:
@@ -212,7 +221,8 @@ def main() -> int:
             "load_average_before": [round(value, 2) for value in before],
             "load_average_after": [round(value, 2) for value in after],
             "python": platform.python_version(),
-            "note": "the clients run on the same machine",
+            "scheduling_group": read_text("/proc/self/autogroup"),
+            "note": "the clients run on the same machine, and so does other work",
         },
     }
     print(json.dumps(told, indent=1))

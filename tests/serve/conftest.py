@@ -57,7 +57,7 @@ def running(painted_archive: Path) -> Iterator[tuple[subprocess.Popen[bytes], in
     port = int(line.split(":")[3].split("/")[0])
     drain = threading.Thread(target=process.stderr.read, daemon=True)
     drain.start()
-    for _ in range(200):
+    for _ in range(900):
         try:
             if raw(port, b"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").startswith(
                 b"HTTP/1.1 200"

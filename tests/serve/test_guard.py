@@ -429,3 +429,42 @@ def test_it_ends_in_order(painted_archive: Path) -> None:
         time.sleep(3)
         process.terminate()
         assert process.wait(20) == 0
+
+
+def test_half_a_head_is_not_waited_for() -> None:
+    import asyncio
+
+    import uvicorn
+
+    from geoglot.serve.patience import patient_for
+
+    async def app(scope: dict[str, object], receive: object, send: object) -> None:
+        await asyncio.sleep(1.0)  # longer than a head may take: an answer has its own time
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})  # type: ignore[operator]
+        await send({"type": "http.response.body", "body": b"ok"})  # type: ignore[operator]
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, http=patient_for(0.5), log_config=None, lifespan="off"))
+    thread = threading.Thread(target=lambda: server.run(sockets=[listening]), daemon=True)
+    thread.start()
+    try:
+        whole = raw(port, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert whole.endswith(b"ok")
+        for beginning in (b"", b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "):
+            started = time.monotonic()
+            answer = raw(port, beginning)
+            assert answer.startswith(b"HTTP/1.1 408")
+            assert 0.3 < time.monotonic() - started < 10
+        with socket.create_connection(("127.0.0.1", port), timeout=15) as kept:
+            kept.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert b"200 OK" in kept.recv(4096)
+            kept.sendall(b"GET / HT")  # the second head on the same connection
+            rest = b""
+            while part := kept.recv(4096):
+                rest += part
+            assert b"408" in rest
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        listening.close()

@@ -10,7 +10,6 @@ SUMMARY = "Open the page of an archive, and its HTTP interface."
 EXAMPLES = """
   geoglot serve --archive town.archive
   geoglot serve --archive town.archive --port 9000 --imagery /data/flights
-  openssl rand -hex 32 > token && chmod 600 token
   geoglot serve --archive town.archive --host 0.0.0.0 --token token --allow-host imagery.example.org
 """
 

@@ -130,8 +130,6 @@ class MapSource:
             return False
         longest = max(self._scene.width, self._scene.height)
         factor = max(1.0, longest / _WHOLE_SIDE)
-        # Web Mercator's metres are longer than real ones by 1 / cos(latitude), at most 12 on the map: the other way
-        # round they are finer, so that a copy that is fine enough by this is fine enough in truth.
         return factor > 1 and self._metres_per_pixel() * factor <= transform.a * _least_scale(transform)
 
     def _from_whole(self, transform: Any) -> NDArray[np.uint8]:
@@ -163,7 +161,9 @@ class MapSource:
         colours = np.repeat(out, 3, axis=2) if scene.channels == 1 else out
         alpha = np.full((height, width, 1), 255, np.uint8) if valid is None else valid[..., None] * np.uint8(255)
         rgba = np.ascontiguousarray(np.concatenate([colours, alpha], axis=2).transpose(2, 0, 1))
-        own = self._dataset.transform * self._dataset.transform.scale(scene.width / width, scene.height / height)
+        a, b, c, d, e, f = tuple(self._dataset.transform)[:6]
+        across, down = scene.width / width, scene.height / height
+        own = type(self._dataset.transform)(a * across, b * down, c, d * across, e * down, f)
         return rgba, own
 
     def _warped(self, transform: Any) -> NDArray[np.uint8]:
@@ -177,7 +177,8 @@ class MapSource:
             how["resampling"] = Resampling.nearest
         points, system = self._dataset.gcps
         if points and self._dataset.crs is None:
-            how["src_crs"] = system
+            # GDAL would bend the scene along its points, but not onto a given grid: the plane nearest to them does
+            how |= {"src_crs": system, "src_transform": type(transform)(*(self._scene.transform() or ()))}
         with WarpedVRT(self._dataset, **how) as warped:
             shown = Scene(warped, subject=self.path, bands=self._look.bands)
             shown.share_stretch(self._scene)

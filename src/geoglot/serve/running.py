@@ -14,6 +14,7 @@ import uvicorn
 from geoglot.core.errors import GeoglotError
 from geoglot.serve.app import create_app
 from geoglot.serve.guard import LOG, Guard, JsonLines
+from geoglot.serve.patience import patient_for
 from geoglot.serve.settings import Settings
 
 _SECONDS_TO_FINISH = 10
@@ -35,6 +36,7 @@ def run(settings: Settings, say: Callable[[str], None] = lambda address: None) -
     port = listening.getsockname()[1]
     config = uvicorn.Config(
         app,
+        http=patient_for(settings.limits.body_seconds),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -70,7 +72,8 @@ class _Server(uvicorn.Server):
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol is named: only then does asyncio send small answers at once instead of waiting for the other side.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
