@@ -82,7 +82,7 @@ def test_a_small_window_holds_everything(visit: Visitor, language: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     here.shot(f"small-{language}")
     page.locator(".flip").click()
-    page.locator(".surface canvas").wait_for()
+    page.locator(".mapPane").wait_for()
     page.locator(".flip").click()
     page.locator(".card .open").first.click()
     page.locator(".inspector").wait_for()
