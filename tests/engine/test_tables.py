@@ -70,7 +70,7 @@ def test_page_is_made_from_the_files_alone(results, tmp_path):
 
 def test_no_results_no_numbers(tmp_path):
     page = results_page(tmp_path)
-    assert page.count("Nothing measured yet.") == 5
+    assert page.count("Nothing measured yet.") == 8
     assert markdown_table([]) == ""
 
 

@@ -13,8 +13,10 @@ from typing import Any
 from geoglot.core.errors import DataError
 from geoglot.core.runs import whole_file
 from geoglot.data.published import published
+from geoglot.engine.captioning.tables import captioning_rows
 from geoglot.engine.hashing.tables import hashing_rows
 from geoglot.engine.matching.tables import matching_rows
+from geoglot.engine.segmentation.tables import category_rows, segmentation_rows
 from geoglot.metrics.ranking import CUTOFFS
 
 LANGUAGES = ("en", "ar", "fr", "it")
@@ -32,6 +34,17 @@ _INTRODUCTIONS = {
         "published, **those that were trained on included**; gallery *test*: test images alone. The query is left out. "
         "mAP and P@k in percent, ANMRR from 0 (best) to 1 "
         "([published tables](protocols.md) beside ours: `geoglot evaluate tables --paper residual-dyad`).",
+    ),
+    "Captions": (
+        "Test images. BLEU, ROUGE-L and CIDEr-D as the public evaluation computes them, on the natural scale; document "
+        "frequencies of CIDEr come from the split's own references. Frozen image network of our own, small widths "
+        "(the columns say which). "
+        "(the papers' tables beside ours: `geoglot evaluate tables --paper jtts`).",
+    ),
+    "Phrases to masks": (
+        "Test phrases; IoU as a share. *everything* is what a mask of all pixels would get; *chosen on test* is what "
+        "choosing the epoch on the test part, as released code does, would have given, and no other figure uses it "
+        "(the paper's tables beside ours: `geoglot evaluate tables --paper lgce`).",
     ),
 }
 
@@ -174,6 +187,9 @@ def results_page(results: Path) -> str:
         ("Same start", leaderboard_rows(read_results(results, "leaderboard"))),
         ("Hashing", hashing_rows(read_results(results, "hashing"))),
         ("Image to image", matching_rows(read_results(results, "matching"))),
+        ("Captions", captioning_rows(read_results(results, "captioning"))),
+        ("Phrases to masks", segmentation_rows(read_results(results, "segmentation"))),
+        ("Phrases to masks, by category", category_rows(read_results(results, "segmentation"))),
         ("Is it there at all", confidence_rows(read_results(results, "confidence"))),
     )
     for title, rows in sections:

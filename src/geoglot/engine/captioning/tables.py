@@ -220,6 +220,7 @@ def _name(record: Record) -> str:
 def _details(record: Record) -> Row:
     settings = record["configuration"]
     return {
+        "learnt from": f"{', '.join(settings['datasets'])} ({', '.join(settings['languages'])})",
         "backbone": f"{settings['backbone']} {settings['side']} px",
         "hidden": str(settings["config"].get("hidden", "")),
         "epochs": str(settings["epochs"]),
@@ -228,7 +229,7 @@ def _details(record: Record) -> Row:
 
 
 def _no_details() -> Row:
-    return dict.fromkeys(("backbone", "hidden", "epochs", "runs"), "")
+    return dict.fromkeys(("learnt from", "backbone", "hidden", "epochs", "runs"), "")
 
 
 def _cells(figures: Mapping[str, Any], *, spread: bool = False) -> Row:
