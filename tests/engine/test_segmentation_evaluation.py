@@ -267,8 +267,8 @@ def test_names_of_results() -> None:
         fields = {"config": config, "datasets": ["dubai"], "languages": ["en"], **more}
         return result_name({"configuration": fields, "model": {"id": "lgce", "size": "paper"}, "dataset": "dubai"})
 
-    assert name({}) == "lgce-dubai"
-    assert name({"variant": "without-language"}) == "lgce-variant-without-language-dubai"
+    assert name({}) == name({"embed": 8}) == "lgce-dubai"
+    assert name({"variant": "without-language"}) == "lgce-without-language-dubai"
     assert name({}, datasets=["dubai", "../made"]) == "lgce-dubai-trained-on-dubai-..-made"
 
 

@@ -32,6 +32,8 @@ TASK: Final = "segmentation"
 RESAMPLES: Final = 1000
 SPLITS: Final = ("val", "test")
 DECIMALS: Final = 4
+NAMED: Final = ("variant", "cross", "mean")
+"""Settings of a method that the name of its result file tells; the file itself tells all."""
 SINGLE: Final = "category"
 """Template of the phrases that name a category and nothing else."""
 CHOSEN: Final = "epoch with the highest mIoU on the validation part, mean over the languages"
@@ -311,17 +313,18 @@ def write_segmentation_result(record: Mapping[str, Any], results: Path) -> Path:
 
 
 def result_name(record: Mapping[str, Any]) -> str:
-    """Name of the result file: method, size, changed settings, dataset, and languages other than English.
+    """Name of the result file: method, size, variant, dataset, and languages other than English.
 
     Example:
-        >>> settings = {"config": {"cross": "full"}, "datasets": ["dubai"], "languages": ["en", "fr"]}
+        >>> settings = {"config": {"cross": "full", "decoder": 64}, "datasets": ["dubai"], "languages": ["en", "fr"]}
         >>> result_name({"configuration": settings, "model": {"id": "lgce", "size": "compact"}, "dataset": "dubai"})
         'lgce-compact-cross-full-dubai-en-fr'
     """
     settings, model = record["configuration"], record["model"]
     parts = [model["id"], *([model["size"]] if model["size"] != "paper" else [])]
-    for key, value in sorted(settings["config"].items()):
-        parts += [key, *(map(str, value) if isinstance(value, list | tuple) else [str(value)])]
+    for key in NAMED:
+        if key in settings["config"]:
+            parts += [str(settings["config"][key])] if key == "variant" else [key, str(settings["config"][key])]
     parts.append(record["dataset"])
     parts += ["trained-on", *settings["datasets"]] if settings["datasets"] != [record["dataset"]] else []
     parts += settings["languages"] if list(settings["languages"]) != [ENGLISH] else []
