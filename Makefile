@@ -1,11 +1,13 @@
-# Needs Python 3.11 or newer and make. Every target sets up what it needs; a second run is quick.
+# Needs Python 3.11 or newer and make; the page (make web) needs node 20 or newer with npm. Every target sets up what it
+# needs; a second run is quick.
 PYTHON ?= python3
 DATA ?=
 OUT ?= demo
 STAMP := .stamp
+PAGE := src/geoglot/serve/page
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint check bench docs clean
+.PHONY: help demo web web-check wheel test test-all lint check bench docs clean
 
 help: ## list the targets
 	@echo "make TARGET"
@@ -35,7 +37,23 @@ help: ## list the targets
 demo: .venv-demo/$(STAMP) ## index, search in four languages, write demo/report.html; make demo DATA=FOLDER for your own imagery
 	.venv-demo/bin/geoglot demo $(if $(DATA),"$(DATA)") --out "$(OUT)"
 
-test: .venv/$(STAMP) ## run the tests (without the slow ones)
+web/node_modules/$(STAMP): web/package.json web/package-lock.json web/.npmrc
+	cd web && npm ci --no-audit --no-fund
+	touch $@
+
+$(PAGE)/index.html: web/node_modules/$(STAMP) web/index.html web/vite.config.ts web/tsconfig.json $(shell find web/src web/public -type f)
+	cd web && npm run build
+	touch $@
+
+web: $(PAGE)/index.html ## build the page that geoglot serve shows
+
+web-check: web/node_modules/$(STAMP) ## check style and types of the page, run its unit tests
+	cd web && npm run lint && npm test
+
+wheel: web .venv/$(STAMP) ## build a wheel with the page in it, into dist/
+	.venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+test: .venv/$(STAMP) ## run the tests (without the slow ones); those of the page where it was built and chromium is installed
 	.venv/bin/python -m pytest -q -m "not slow"
 
 test-all: .venv/$(STAMP) ## run all tests
@@ -61,5 +79,5 @@ docs: .venv/$(STAMP)-docs ## build the documentation into site/
 	.venv/bin/mkdocs build --strict --quiet
 
 clean: ## remove environments, caches and everything generated
-	rm -rf .venv .venv-demo build dist site demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-demo build dist site demo $(PAGE) web/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -41,6 +41,7 @@ _EXPORTS: dict[str, str] = {
     "Region": "geoglot.api.segmenter",
     "SavedQuery": "geoglot.api.saved_query",
     "Segmentation": "geoglot.api.segmenter",
+    "SegmentationReport": "geoglot.api.report_segmentation",
     "Segmenter": "geoglot.api.segmenter",
     "SourceError": "geoglot.core.errors",
     "Term": "geoglot.api.query",
@@ -54,6 +55,7 @@ _EXPORTS: dict[str, str] = {
     "matching_report": "geoglot.api.report_matching",
     "neighbours": "geoglot.api.neighbours",
     "project": "geoglot.api.projection",
+    "segmentation_report": "geoglot.api.report_segmentation",
     "write_stac": "geoglot.api.stac",
 }
 
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     from geoglot.api.query import Query, Term
     from geoglot.api.report_captioning import CaptioningReport, captioning_report
     from geoglot.api.report_matching import MatchingReport, matching_report
+    from geoglot.api.report_segmentation import SegmentationReport, segmentation_report
     from geoglot.api.saved_query import SavedQuery
     from geoglot.api.segmenter import Region, Segmentation, Segmenter
     from geoglot.api.stac import write_stac
@@ -103,6 +106,7 @@ __all__ = [
     "Region",
     "SavedQuery",
     "Segmentation",
+    "SegmentationReport",
     "Segmenter",
     "SourceError",
     "Term",
@@ -117,6 +121,7 @@ __all__ = [
     "matching_report",
     "neighbours",
     "project",
+    "segmentation_report",
     "write_stac",
 ]
 

@@ -33,6 +33,7 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "Region",
         "SavedQuery",
         "Segmentation",
+        "SegmentationReport",
         "Segmenter",
         "SourceError",
         "Term",
@@ -47,6 +48,7 @@ def test_public_names_are_sorted_complete_and_import() -> None:
         "matching_report",
         "neighbours",
         "project",
+        "segmentation_report",
         "write_stac",
     ]
     assert dir(gg) == gg.__all__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from geoglot.data.ground_words import GROUND_WORDS, ground_word
 from geoglot.engine import export
 from geoglot.engine.phrase_map import batches
 from geoglot.engine.phrase_map.batches import CaptionDrawer, MaskDrawer, chosen_phrases, draw_part, padded
-from geoglot.engine.phrase_map.export import PhraseGraph, PixelGraph, load_run
+from geoglot.engine.phrase_map.export import PhraseGraph, PixelGraph, is_early_fusion_run, is_segmenter_run, load_run
 from geoglot.engine.phrase_map.pictures import SURVEYED_CLASSES, MappedPicture, words_in_captions
 from geoglot.engine.phrase_map.training import (
     Material,
@@ -200,6 +201,19 @@ def test_a_recipe_names_its_settings_and_a_run_its_kind(tmp_path: Path) -> None:
         segmenter_recipe({"round": 3})
     with pytest.raises(DataError, match="is no run of the segmenter"):
         load_run(tmp_path)
+
+
+def test_kinds_of_runs_are_told_apart(tmp_path: Path) -> None:
+    assert not is_segmenter_run(tmp_path)
+    for kind, product, published in (
+        ("product-segmenter", True, False),
+        ("segmenter", False, True),
+        ("x", False, False),
+    ):
+        (tmp_path / "recipe.json").write_text(json.dumps({"kind": kind}))
+        assert (is_segmenter_run(tmp_path), is_early_fusion_run(tmp_path)) == (product, published)
+    (tmp_path / "recipe.json").write_text("[1]")
+    assert not is_early_fusion_run(tmp_path)
 
 
 def test_a_language_that_a_phrase_lacks_is_not_asked_for() -> None:

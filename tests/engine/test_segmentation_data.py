@@ -25,7 +25,7 @@ from geoglot.engine.segmentation.data import (
     shaded,
     turned,
 )
-from geoglot.engine.segmentation.prediction import as_bits
+from geoglot.engine.segmentation.saved_masks import as_bits
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ from geoglot.core.errors import DataError, UsageError
 from geoglot.core.runs import write_json
 from geoglot.data.published_segmentation import MEASURES, TABLE_II, TABLE_III, TABLE_IV
 from geoglot.engine.segmentation.evaluation import evaluate_segmentation, result_name, scene_interval
-from geoglot.engine.segmentation.prediction import (
+from geoglot.engine.segmentation.recipe import recipe_record
+from geoglot.engine.segmentation.saved_masks import (
     FILE,
     MASKS,
     Prediction,
@@ -29,7 +30,6 @@ from geoglot.engine.segmentation.prediction import (
     load_predictions,
     save_predictions,
 )
-from geoglot.engine.segmentation.recipe import recipe_record
 from geoglot.engine.segmentation.tables import category_rows, lgce_tables, segmentation_rows
 from geoglot.metrics.mask import mask_measures
 

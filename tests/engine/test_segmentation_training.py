@@ -13,12 +13,15 @@ import torch
 from fake_squares import write_referring
 from toy_referring import ToySegmenter, small_recipe, toy_recipe
 
+from geoglot.core import registry
 from geoglot.core.errors import DataError, UsageError
 from geoglot.engine import checkpoint
 from geoglot.engine.segmentation.data import PairStore, TrainingSamples, build_tokenizer, read_split
-from geoglot.engine.segmentation.prediction import Validation, evenly_spaced, load_predictions
+from geoglot.engine.segmentation.launch import named_sweep
+from geoglot.engine.segmentation.prediction import Validation, evenly_spaced
 from geoglot.engine.segmentation.recipe import recipe_record, segmentation_recipe_from
 from geoglot.engine.segmentation.running import load_segmentation_run, run_segmentation, watched_test
+from geoglot.engine.segmentation.saved_masks import load_predictions
 from geoglot.engine.segmentation.training import (
     Figures,
     SegmentationTrainer,
@@ -249,6 +252,7 @@ def test_what_has_weight_decay(folder: Path) -> None:
         {"size": "large"},
         {"epochs": 0},
         {"samples": 0},
+        {"iterations": 0},
         {"average": 1.0},
         {"crop": 0.0},
         {"datasets": ()},
@@ -297,6 +301,20 @@ def test_a_run_and_what_it_leaves(folder: Path, tmp_path: Path) -> None:
         run_segmentation(recipe, run)
     with pytest.raises(UsageError, match="another recipe"):
         run_segmentation(replace(recipe, epochs=3), run, resume=True)
+
+
+def test_iterations_are_as_many_epochs_as_they_take(folder: Path, tmp_path: Path) -> None:
+    """24 samples in batches of 8 are 3 steps; 7 iterations take 3 epochs."""
+    recipe = small_recipe(folder, iterations=7, epochs=1, validate_every=5)
+    run = run_segmentation(recipe, tmp_path / "run")
+    assert [line["epoch"] for line in lines(run)] == [1, 2, 3]
+    assert load_segmentation_run(run).recipe == recipe
+
+
+@pytest.mark.parametrize("name", registry.names("geoglot.methods.segmentation"))
+def test_defaults_of_every_method_make_a_recipe(name: str) -> None:
+    recipe = named_sweep(name, {"datasets": ("dubai",)})[""]
+    assert recipe.method == name
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from geoglot.nn.chunked_attention import chunked_attention
 from geoglot.nn.convolutional_lstm import ConvolutionalLSTM
 from geoglot.nn.convolutional_segmenter import beside_places, dilate, place_channels
 from geoglot.nn.cross_scale import Exchange, ScaleExchange
-from geoglot.nn.language_swin import LanguageSwin, TopDownDecoder
+from geoglot.nn.language_swin import LanguageTrunk, TopDownDecoder
+from geoglot.nn.language_visual import ResidualVisual, SwinVisual
 from geoglot.nn.phrase_lstm import PhraseLSTM
 from geoglot.nn.resnet import ResNet
 from geoglot.nn.segmenter import cross_entropy, foreground, resized, sigmoid_cross_entropy
@@ -220,7 +221,7 @@ def test_decoder_is_counted() -> None:
 def test_reading_is_counted() -> None:
     """Per stage of width d: four d x d and two 768 x d matrices with biases, two d x d of the gate: 11,316,480."""
     with torch.device("meta"):
-        trunk = LanguageSwin(SwinSizes(), words=768)
+        trunk = LanguageTrunk(SwinVisual(SwinSizes()), words=768)
     found = sum(p.numel() for name, p in trunk.named_parameters() if not name.startswith("swin."))
     widths = (128, 256, 512, 1024)
     assert found == sum(6 * width**2 + 2 * 768 * width + 6 * width for width in widths) == 11_316_480
@@ -250,3 +251,14 @@ def test_backbones_of_a_published_encoder_stay_as_they_are() -> None:
     assert trained
     assert all(name.startswith("encoder.layer.0.") for name in trained)
     assert build_backbone("compact").channels == (40, 80, 160, 320)
+
+
+@torch.no_grad()
+def test_residual_network_is_its_backbone_stage_by_stage() -> None:
+    torch.manual_seed(0)
+    visual = ResidualVisual((8, 12, 12)).eval()
+    images = torch.rand(2, 3, 50, 71)
+    features = visual.patches(images)
+    for number, expected in enumerate(visual.backbone(images)):
+        features = visual.merge(number, visual.stage(number, features))
+        assert torch.allclose(features.permute(0, 3, 1, 2), expected, atol=1e-5)

@@ -7,17 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoglot.nn.swin import (
-    Block,
-    PatchMerging,
-    Swin,
-    SwinSizes,
-    WindowAttention,
-    join_windows,
-    relative_positions,
-    shift_mask,
-    split_windows,
-)
+from geoglot.nn.swin import Block, PatchMerging, Swin, SwinSizes
+from geoglot.nn.windows import WindowAttention, join_windows, relative_positions, shift_mask, split_windows
 
 
 def test_relative_positions_written_out() -> None:

@@ -25,6 +25,7 @@ def build_referring(
     *,
     labels: str | Path | None = None,
     classes: str | Path | None = None,
+    instances: str | Path | None = None,
     root: str | Path | None = None,
     gsd_m: float | None = None,
     split: str | None = None,
@@ -42,6 +43,8 @@ def build_referring(
         out: Folder to write; it must not exist, or be empty.
         labels: Class raster of the image, or folder of class rasters; only for images.
         classes: Class table in JSON or CSV, see :mod:`geoglot.data.class_table`; only for images.
+        instances: Raster of object numbers, or a folder of them; only for images, where connected regions are not
+            objects.
         root: Folder with one folder per dataset; ``None`` asks the variable ``GEOGLOT_DATA``.
         gsd_m: Metres per pixel, where the image does not tell, or of generated scenes.
         split: All of an image or folder for one split; ``None`` splits it.
@@ -50,7 +53,7 @@ def build_referring(
         side: Crops are made smaller to that many pixels.
         scenes: How many scenes to generate; 70 % to train, 15 % to validate, 15 % to test.
         seed: Of generated scenes.
-        progress: Called with (images done, images in all).
+        progress: Called with (crops done, crops in all).
 
     Returns:
         Settings, triplets and scenes by split, and how many triplets were dropped, by reason.
@@ -61,8 +64,8 @@ def build_referring(
     """
     from geoglot.data.reference_builder import Settings, build
 
-    check_options(source, labels=labels, classes=classes, split=split, scenes=scenes)
-    plan = _Plan(source, labels, classes, root, gsd_m, split, crop, scenes, seed)
+    check_options(source, labels=labels, classes=classes, instances=instances, split=split, scenes=scenes)
+    plan = _Plan(source, labels, classes, instances, root, gsd_m, split, crop, scenes, seed)
     sources, rules, crops = plan.made()
     for option, given in (("--crop", crop), ("--stride", stride), ("--side", side)):
         if given is not None and given < 32:
@@ -80,7 +83,7 @@ def build_referring(
         Path(out),
         name=Path(out).name,
         settings=Settings(crops=crops),
-        progress=None if progress is None else lambda done: progress(done, len(sources)),
+        progress=progress,
     )
 
 
@@ -89,6 +92,7 @@ def check_options(
     *,
     labels: str | Path | None,
     classes: str | Path | None,
+    instances: str | Path | None,
     split: str | None,
     scenes: int | None,
 ) -> None:
@@ -97,6 +101,7 @@ def check_options(
     for option, given, fits in (
         ("--labels", labels, not built_in),
         ("--classes", classes, not built_in),
+        ("--instances", instances, not built_in),
         ("--split", split, not built_in),
         ("--scenes", scenes, str(source) == "scenes"),
     ):
@@ -111,6 +116,7 @@ class _Plan(NamedTuple):
     source: str | Path
     labels: str | Path | None
     classes: str | Path | None
+    instances: str | Path | None
     root: str | Path | None
     gsd_m: float | None
     split: str | None
@@ -122,9 +128,9 @@ class _Plan(NamedTuple):
         """Images, what can be said of them, and how they are cut unless otherwise told."""
         from geoglot.data import dubai_referring, skyscapes
         from geoglot.data.class_table import read_class_table
+        from geoglot.data.labelled_rasters import raster_sources
         from geoglot.data.reference_builder import Crops
         from geoglot.data.reference_rules import GENERAL, SKYSCAPES
-        from geoglot.data.reference_sources import raster_sources
 
         if str(self.source) == "dubai":
             return dubai_referring.sources(self.root), dubai_referring.RULES, dubai_referring.SETTINGS.crops
@@ -137,7 +143,13 @@ class _Plan(NamedTuple):
         table = read_class_table(self.classes)
         crops = Crops(size=512, stride=256, side=512, cover=True, stride_held=512)
         sources = raster_sources(
-            self.source, self.labels, table, gsd_m=self.gsd_m, split=self.split, crop=self.crop or crops.size
+            self.source,
+            self.labels,
+            table,
+            instances=self.instances,
+            gsd_m=self.gsd_m,
+            split=self.split,
+            crop=self.crop or crops.size,
         )
         return sources, table.rulebook(GENERAL), crops
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -59,8 +59,9 @@ def word_cloud(counts: Mapping[str, int]) -> NDArray[np.uint8]:
     sheet = Image.new("RGB", (_WIDTH, _HEIGHT), (255, 255, 255))
     pen = ImageDraw.Draw(sheet)
     taken = np.zeros((_HEIGHT, _WIDTH), dtype=bool)
+    ceiling = _LARGEST
     for number, (word, count) in enumerate(words[:_MOST_WORDS]):
-        size = max(_SMALLEST, round(_LARGEST * math.sqrt(count / words[0][1])))
+        size = min(ceiling, max(_SMALLEST, round(_LARGEST * math.sqrt(count / words[0][1]))))
         while size >= _SMALLEST:
             font, glyphs = fitted(word, size, "bold")
             left, top, right, bottom = (round(edge) for edge in font.getbbox(glyphs))
@@ -70,27 +71,22 @@ def word_cloud(counts: Mapping[str, int]) -> NDArray[np.uint8]:
                 taken[row : row + bottom - top + 2 * _GAP, column : column + right - left + 2 * _GAP] = True
                 pen.text((column + _GAP - left, row + _GAP - top), glyphs, font=font, fill=_INKS[number % len(_INKS)])
                 break
-            size = math.floor(size * 0.8)
+            ceiling = size = math.floor(size * 0.8)  # what comes is said less often: it is no larger
     return np.asarray(sheet)
 
 
 def _free_spot(taken: NDArray[np.bool_], width: int, height: int) -> tuple[int, int] | None:
-    """Column and row of the free box nearest to the middle along a spiral."""
+    """Column and row of the free box whose middle is nearest to that of the sheet, as flat as the sheet is."""
     rows, columns = taken.shape
-    for x, y in _spiral(columns, rows):
-        column, row = round(x - width / 2), round(y - height / 2)
-        inside = column >= 0 and row >= 0 and column + width <= columns and row + height <= rows
-        if inside and not taken[row : row + height, column : column + width].any():
-            return column, row
-    return None
-
-
-def _spiral(width: int, height: int) -> Iterator[tuple[float, float]]:
-    """Points from the middle outwards, about four pixels apart, on a spiral as flat as the sheet."""
-    angle = 0.0
-    while (radius := 2.0 * angle) < width:
-        yield width / 2 + radius * math.cos(angle), height / 2 + radius * math.sin(angle) * height / width
-        angle += 4.0 / max(4.0, radius)
+    if width > columns or height > rows:
+        return None
+    sums = np.pad(taken.astype(np.int32).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    x = np.arange(columns - width + 1) + width / 2 - columns / 2
+    y = (np.arange(rows - height + 1) + height / 2 - rows / 2) * columns / rows
+    far = np.where(inside == 0, x[None, :] ** 2 + y[:, None] ** 2, np.inf)
+    row, column = divmod(int(far.argmin()), far.shape[1])
+    return (column, row) if np.isfinite(far[row, column]) else None
 
 
 def write_mask_histogram(shares: NDArray[np.float64], path: Path) -> Path:

@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options that only these two actions have."""
     add = parser.add_argument
     add("--labels", type=Path, metavar="PATH", help="refer: class raster of the image, or a folder of them")
+    add("--instances", type=Path, metavar="PATH", help="refer: raster of object numbers, or a folder of them")
     add("--gsd", type=float, metavar="METRES", help="refer: size of a pixel, where the image does not tell")
     add("--crop", type=int, metavar="PIXELS", help="refer: side of the crops (default: 512; 1200 for SkyScapes)")
     add("--stride", type=int, metavar="PIXELS", help="refer: from one crop to the next (default: half a crop)")
@@ -38,6 +39,7 @@ def refer(options: argparse.Namespace) -> int:
             options.out,
             labels=options.labels,
             classes=options.classes,
+            instances=options.instances,
             root=options.data_root,
             gsd_m=options.gsd,
             split=options.split,
@@ -46,7 +48,7 @@ def refer(options: argparse.Namespace) -> int:
             side=options.side,
             scenes=options.scenes,
             seed=options.seed or 0,
-            progress=lambda done, total: shown(done, total, "images"),
+            progress=lambda done, total: shown(done, total, "crops"),
         )
     warn(f"wrote {sum(about['triplets'].values()):,} triplets to {options.out}.")
     show_records(_counts(about), asked=options.format, title="Triplets")

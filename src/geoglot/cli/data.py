@@ -27,7 +27,21 @@ _HEEDS = {
     "boxes-to-captions": {"name", "split", "seed", "output"},
     "masks-to-boxes": {"classes", "images", "ignore", "least_pixels", "output"},
     "refer": {
-        *("data_root", "out", "labels", "classes", "gsd", "split", "crop", "stride", "side", "scenes", "seed", "format")
+        *(
+            "data_root",
+            "out",
+            "labels",
+            "classes",
+            "instances",
+            "gsd",
+            "split",
+            "crop",
+            "stride",
+            "side",
+            "scenes",
+            "seed",
+            "format",
+        )
     },
     "phrases": {"data_root", "language", "cloud", "histogram", "format"},
 }

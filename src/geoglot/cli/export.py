@@ -45,10 +45,16 @@ def run(options: argparse.Namespace) -> int:
         from geoglot.engine.bundling import export_run
         from geoglot.engine.captioning.export import export_captioner, is_captioning_run
         from geoglot.engine.matching.export import export_matcher, is_matching_run
-        from geoglot.engine.phrase_map.export import export_segmenter, is_segmenter_run
+        from geoglot.engine.phrase_map.export import export_segmenter, is_early_fusion_run, is_segmenter_run
     out = options.out or options.run / "bundle"
     kind = "captioner" if is_captioning_run(options.run) else "matcher" if is_matching_run(options.run) else ""
     kind = "segmenter" if is_segmenter_run(options.run) else kind
+    require(
+        not is_early_fusion_run(options.run),
+        str(options.run),
+        cause="is of a segmentation method that reads words and pixels together, which archives do not run",
+        remedy="export a run of 'geoglot train segmenter'",
+    )
     if kind:
         unused = {"--side": options.side, "--features": options.features, "--no-mirror": options.no_mirror}
         given = [name for name, value in unused.items() if value]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from geoglot.api.report_captioning import CaptioningReport
     from geoglot.api.report_matching import MatchingReport
+    from geoglot.api.report_segmentation import SegmentationReport
 
 GROUP = "Models and methods"
 SUMMARY = "Write one HTML page about a run: losses, pictures, what it says, numbers."
@@ -20,6 +21,7 @@ EXAMPLES = """
   geoglot report matching runs/dyad --gallery all --classes 5
   geoglot report captioning runs/jtts
   geoglot report captioning runs/jtts --against runs/soft --examples 8 --out jtts.html
+  geoglot report segmentation runs/lgce --against runs/lavt runs/lstm_cnn
 """
 
 
@@ -53,7 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=4,
         metavar="N",
-        help="captioning: images with the best, the median and the worst captions (default: 4)",
+        help="captioning, segmentation: how many of the best, the median and the worst are shown (default: 4)",
+    )
+    parser.add_argument(
+        "--empty-masks",
+        choices=["zero", "one", "left-out"],
+        default="zero",
+        help="segmentation: IoU of two empty masks (default: zero)",
     )
     parser.add_argument(
         "--data-root", type=Path, metavar="DIR", help="folder with one folder per dataset (default: $GEOGLOT_DATA)"
@@ -105,7 +113,26 @@ def _captioning(options: argparse.Namespace) -> int:
     return _written(report, options)
 
 
-def _written(report: MatchingReport | CaptioningReport, options: argparse.Namespace) -> int:
+def _segmentation(options: argparse.Namespace) -> int:
+    from geoglot.api.report_segmentation import segmentation_report
+    from geoglot.cli._output import show_records
+    from geoglot.cli._progress import progress_display
+
+    with progress_display("drawing", quiet=options.quiet) as shown:
+        report = segmentation_report(
+            options.run,
+            against=options.against,
+            examples=options.examples,
+            empty=options.empty_masks,
+            root=options.data_root,
+            progress=lambda done, total: shown(done, total, "pictures"),
+        )
+    columns = ["run", "dataset", "language", "pr@0.5", "pr@0.7", "pr@0.9", "oiou", "miou"]
+    show_records(report.as_records(), asked=options.format, title="segmentation, test phrases", columns=columns)
+    return _written(report, options)
+
+
+def _written(report: MatchingReport | CaptioningReport | SegmentationReport, options: argparse.Namespace) -> int:
     from geoglot.cli._command import DONE, warn
 
     for sentence in report.missing:
@@ -114,4 +141,8 @@ def _written(report: MatchingReport | CaptioningReport, options: argparse.Namesp
     return DONE
 
 
-REPORTS: Mapping[str, Callable[[argparse.Namespace], int]] = {"captioning": _captioning, "matching": _matching}
+REPORTS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "captioning": _captioning,
+    "matching": _matching,
+    "segmentation": _segmentation,
+}

@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
         return _hashing.train(options, settings)
     if _product.is_product(options.name):
         return _product.train(options, settings)
-    if options.name == "segmenter":
+    if options.name in ("segmenter", "segmenter_tuned"):
         return _segmenter.train(options, settings)
     if options.name == "place":
         return _instance.train(options, settings)

@@ -69,7 +69,7 @@ class ClassTable:
         """
         known = np.array([row.value for row in self.rows])
         if pixels.ndim == 2:
-            return np.where(np.isin(pixels, known), pixels, -1).astype(np.int64)
+            return np.where(np.isin(pixels, known), pixels.astype(np.int64), -1)
         colours = {row.colour: row.value for row in self.rows if row.colour is not None}
         if not colours:
             cause = "is a picture in colours, and the class table has none"

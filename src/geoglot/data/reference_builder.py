@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,15 +104,15 @@ def _starts(length: int, size: int, stride: int, *, cover: bool) -> list[int]:
 
 
 def build(
-    sources: Iterable[LabelledSource],
+    sources: Sequence[LabelledSource],
     rulebook: Rulebook,
     folder: Path,
     *,
     name: str,
     settings: Settings | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """Write a folder of triplets.
+    """Write a folder of triplets, whole or not at all.
 
     Args:
         sources: Images with class maps.
@@ -119,77 +120,110 @@ def build(
         folder: Must not exist, or be empty.
         name: Of the dataset.
         settings: Crops and filters.
-        progress: Called with the number of images done.
+        progress: Called with (crops done, crops in all).
 
     Returns:
         What ``dataset.json`` holds: settings, and how many triplets were kept and dropped, by reason.
 
     Raises:
         UsageError: The folder holds something.
-        DataError: No triplet was made.
+        DataError: No triplet was made, or two sources have one name.
     """
     settings = settings or Settings()
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(folder, cause="holds something already", remedy="name a folder that does not exist yet")
-    for part in ("images", "masks"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
-    lines: list[dict[str, Any]] = []
-    dropped: Counter[str] = Counter()
-    for number, source in enumerate(sources, start=1):
-        lines.extend({"dataset": name, **line} for line in _triplets(source, rulebook, folder, settings, dropped))
-        if progress is not None:
-            progress(number)
-    if not lines:
-        raise DataError(folder, cause="got no triplet at all", remedy="check the class names and the crop size")
-    _write_lists(folder, lines)
-    counts = {split: Counter(line["split"] for line in lines)[split] for split in SPLITS}
-    scenes = {split: len({line["scene"] for line in lines if line["split"] == split}) for split in SPLITS}
-    about = {
-        "name": name,
-        "settings": asdict(settings),
-        "triplets": counts,
-        "scenes": scenes,
-        "dropped": dict(sorted(dropped.items())),
-    }
-    write_json(folder / ABOUT_FILE, about)
+    twice = [name for name, times in Counter(source.id for source in sources).items() if times > 1]
+    if twice:
+        raise DataError(twice[0], cause="is the name of two images", remedy="rename one")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        work = Path(temporary) / "made"
+        about = _build_into(work, sources, rulebook, name, settings, progress)
+        if not about["lines"]:
+            raise DataError(folder, cause="got no triplet at all", remedy="check the class names and the crop size")
+        _write_lists(work, about.pop("lines"))
+        write_json(work / ABOUT_FILE, about)
+        if folder.exists():
+            folder.rmdir()
+        work.rename(folder)
     return about
 
 
+def _build_into(
+    folder: Path,
+    sources: Sequence[LabelledSource],
+    rulebook: Rulebook,
+    name: str,
+    settings: Settings,
+    progress: Callable[[int, int], None] | None,
+) -> dict[str, Any]:
+    """Images and masks of all triplets; what to note about them, and under ``lines`` what to list."""
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    lines: list[dict[str, Any]] = []
+    dropped: Counter[str] = Counter()
+    plan = [(source, _windows(source, settings.crops)) for source in sources]
+    total = sum(len(windows) for _, windows in plan)
+    done = 0
+    for source, windows in plan:
+        for split, window in windows:
+            scene = source.id if len(windows) == 1 else f"{source.id}_{window.column}_{window.row}"
+            made = _triplets(source, window, scene, rulebook, folder, settings, dropped)
+            lines.extend({"dataset": name, "split": split, **line} for line in made)
+            done += 1
+            if progress is not None:
+                progress(done, total)
+    return {
+        "name": name,
+        "settings": asdict(settings),
+        "triplets": {split: sum(line["split"] == split for line in lines) for split in SPLITS},
+        "scenes": {split: len({line["scene"] for line in lines if line["split"] == split}) for split in SPLITS},
+        "dropped": dict(sorted(dropped.items())),
+        "lines": lines,
+    }
+
+
+def _windows(source: LabelledSource, crops: Crops) -> list[tuple[str, Window]]:
+    return [(split, window) for split, area in source.areas for window in crop_windows(area, crops, split=split)]
+
+
 def _triplets(
-    source: LabelledSource, rulebook: Rulebook, folder: Path, settings: Settings, dropped: Counter[str]
+    source: LabelledSource,
+    window: Window,
+    scene: str,
+    rulebook: Rulebook,
+    folder: Path,
+    settings: Settings,
+    dropped: Counter[str],
 ) -> Iterator[dict[str, Any]]:
-    windows = [(s, w) for s, area in source.areas for w in crop_windows(area, settings.crops, split=s)]
-    for split, window in windows:
-        piece = source.read(window)
-        scene = source.id if len(windows) == 1 else f"{source.id}_{window.column}_{window.row}"
-        side = min(settings.crops.side, window.width)
-        spot = _placed(source.place, window, side)
-        labels = Labels(classes=piece.classes, names=source.names, gsd_m=source.gsd_m, instances=piece.instances)
-        image: Path | None = None
-        kept = 0
-        for meaning in meanings(labels, rulebook, connectivity=settings.connectivity):
-            mask = _smaller(meaning.mask, side)
-            reason = why_dropped(meaning, mask, settings.filters)
-            if reason:
-                dropped[reason] += 1
-                continue
-            kept += 1
-            target = folder / "images" / f"{scene}_{kept:02d}.tif"
-            drawn = folder / "masks" / target.name
-            if image is None:
-                image = target
-                _write_raster(image, _smaller_picture(piece.pixels, side), spot)
-            else:
-                _share(image, target)
-            _write_raster(drawn, mask.astype(np.uint8) * 255, spot)
-            yield {
-                "id": target.stem,
-                "scene": scene,
-                "split": split,
-                "image": f"images/{image.name}",
-                "mask": f"masks/{drawn.name}",
-                **_said(meaning, rulebook),
-            }
+    piece = source.read(window)
+    side = min(settings.crops.side, window.width)
+    spot = _placed(source.place, window, side)
+    labels = Labels(classes=piece.classes, names=source.names, gsd_m=source.gsd_m, instances=piece.instances)
+    image: Path | None = None
+    kept = 0
+    for meaning in meanings(labels, rulebook, connectivity=settings.connectivity):
+        mask = _smaller(meaning.mask, side)
+        reason = why_dropped(meaning, mask, settings.filters)
+        if reason:
+            dropped[reason] += 1
+            continue
+        kept += 1
+        target = folder / "images" / f"{scene}_{kept:02d}.tif"
+        drawn = folder / "masks" / target.name
+        if image is None:
+            image = target
+            _write_raster(image, _smaller_picture(piece.pixels, side), spot)
+        else:
+            _share(image, target)
+        _write_raster(drawn, mask.astype(np.uint8) * 255, spot)
+        yield {
+            "id": target.stem,
+            "scene": scene,
+            "image": f"images/{image.name}",
+            "mask": f"masks/{drawn.name}",
+            **_said(meaning, rulebook),
+        }
 
 
 def why_dropped(meaning: Meaning, mask: NDArray[np.bool_], filters: Filters) -> str:

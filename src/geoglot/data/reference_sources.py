@@ -1,25 +1,18 @@
-"""Where images with class maps come from: users' rasters, SkyScapes, and generated scenes, all read by windows."""
+"""Images with class maps that are read by windows: what a source is, how it is split, and generated scenes."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoglot.core.errors import DataError, UsageError
 from geoglot.core.records import Window
-from geoglot.data.captioned import SPLITS
-from geoglot.data.class_table import ClassTable
 from geoglot.data.scenes import CLASSES, Scene, SceneSpec
 
-SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".jp2", ".webp")
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 _TRIES, _ENOUGH = 8, 5
 Place = tuple[str, tuple[float, ...]]
@@ -105,129 +98,6 @@ def split_by_number(count: int) -> list[str]:
     return ["train"] * (count - 2 * held) + ["val"] * held + ["test"] * held
 
 
-def raster_sources(
-    image: str | Path,
-    labels: str | Path,
-    table: ClassTable,
-    *,
-    gsd_m: float | None = None,
-    split: str | None = None,
-    crop: int = 512,
-) -> list[LabelledSource]:
-    """An image with its class raster, or two folders of them with the same stems.
-
-    Args:
-        image: A raster (any that geoglot indexes: 8 or 16 bits, one, three or more bands) or a folder.
-        labels: A class raster of the same size, or a folder.
-        table: What its values or colours stand for.
-        gsd_m: Metres per pixel; ``None`` asks the image.
-        split: For all of it. ``None`` cuts one image into bands, and splits a folder by file.
-        crop: Side of the crops to come: narrower bands make no sense.
-
-    Raises:
-        DataError: An image has no class raster, or the two do not fit.
-        SourceError: A file cannot be read.
-        UsageError: There is no such split, or the image does not tell its ground sample distance.
-    """
-    image, labels = Path(image), Path(labels)
-    if split is not None and split not in SPLITS:
-        raise UsageError(split, cause="is no split", remedy=f"choose one of {', '.join(SPLITS)}")
-    if not image.is_dir():
-        return [_raster_source(image, labels, table, gsd_m=gsd_m, split=split, crop=crop)]
-    pairs = paired_files(image, labels)
-    splits = [split] * len(pairs) if split else split_by_number(len(pairs))
-    return [
-        _raster_source(picture, classes, table, gsd_m=gsd_m, split=each, crop=crop)
-        for (picture, classes), each in zip(pairs, splits, strict=True)
-    ]
-
-
-def paired_files(images: Path, labels: Path) -> list[tuple[Path, Path]]:
-    """Files of two folders with the same stem, by name.
-
-    Raises:
-        DataError: There is no image, or one without a class raster.
-    """
-    found = {path.stem: path for path in sorted(labels.glob("*")) if path.suffix.lower() in SUFFIXES}
-    pictures = [path for path in sorted(images.glob("*")) if path.suffix.lower() in SUFFIXES]
-    if not pictures:
-        raise DataError(images, cause="holds no image", remedy=f"put images there: {', '.join(SUFFIXES)}")
-    for path in pictures:
-        if path.stem not in found:
-            raise DataError(
-                path, cause=f"has no class raster of its name in {labels}", remedy="add it, or remove the image"
-            )
-    return [(path, found[path.stem]) for path in pictures]
-
-
-def _raster_source(
-    image: Path, labels: Path, table: ClassTable, *, gsd_m: float | None, split: str | None, crop: int
-) -> LabelledSource:
-    from geoglot.geo.footprint import ground_sample_distance
-
-    with _open(image) as dataset, _open(labels) as classes:
-        width, height = int(dataset.width), int(dataset.height)
-        if (classes.width, classes.height) != (width, height):
-            cause = f"is {classes.width} x {classes.height} pixels, its image {width} x {height}"
-            raise DataError(labels, cause=cause, remedy="warp it to the image's grid, such as with gdalwarp")
-        placed = dataset.crs is not None and not dataset.transform.is_identity
-        if placed and classes.crs is not None:
-            far = np.abs(np.subtract(tuple(dataset.transform)[:6], tuple(classes.transform)[:6])).max()
-            if classes.crs != dataset.crs or far > 0.5 * abs(dataset.transform.a):
-                raise DataError(labels, cause="lies elsewhere than its image", remedy="warp it to the image's grid")
-        place = (dataset.crs.to_wkt(), tuple(float(v) for v in tuple(dataset.transform)[:6])) if placed else None
-        if gsd_m is None:
-            from geoglot.geo.scene import Scene as Raster
-
-            locator = Raster(dataset, subject=image).locator()
-            gsd_m = ground_sample_distance(locator, width, height) if locator else None
-    if gsd_m is None or not gsd_m > 0:
-        raise UsageError(
-            image, cause="does not tell how large its pixels are", remedy="give metres per pixel with --gsd"
-        )
-    areas = in_bands(width, height, least=crop) if split is None else whole(split, width, height)
-
-    def read(window: Window) -> Piece:
-        return _read_window(image, labels, table, window)
-
-    return LabelledSource(id=_safe(image.stem), areas=areas, names=table.names, gsd_m=gsd_m, read=read, place=place)
-
-
-def _read_window(image: Path, labels: Path, table: ClassTable, window: Window) -> Piece:
-    from rasterio.windows import Window as RasterWindow
-
-    from geoglot.geo.scene import Scene as Raster
-
-    with _open(image) as dataset, _open(labels) as stored:
-        raster = Raster(dataset, subject=image)
-        raster.prepare()
-        pixels = np.empty((window.height, window.width, raster.channels), dtype=np.uint8)
-        valid = raster.read_into(window, pixels)
-        bands = list(range(1, 4)) if stored.count >= 3 else 1
-        drawn = stored.read(bands, window=RasterWindow(*window))
-    classes = table.values(np.moveaxis(drawn, 0, -1) if drawn.ndim == 3 else drawn)
-    if valid is not None:
-        classes = np.where(valid, classes, -1)
-    return Piece(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels, classes)
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[Any]:
-    """A raster, opened as safely as any user's file."""
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
-
-    from geoglot.geo.opening import GDAL_SETTINGS, identify, open_raster
-
-    with warnings.catch_warnings(), rasterio.Env(**GDAL_SETTINGS):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        try:
-            with open_raster(identify(path)) as dataset:
-                yield dataset
-        except RasterioError as error:
-            raise DataError(path, cause=f"cannot be read ({error})", remedy="copy the file again") from error
-
-
 def scene_sources(
     *, train: int, val: int, test: int, side: int = 512, gsd_m: float = 0.5, seed: int = 0
 ) -> list[LabelledSource]:
@@ -268,7 +138,3 @@ def _lively_scene(seed: int, side: int, gsd_m: float) -> Scene:
         if np.count_nonzero(shares > 0.01) >= _ENOUGH:
             break
     return scene
-
-
-def _safe(stem: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in stem) or "image"

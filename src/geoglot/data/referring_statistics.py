@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -14,69 +13,12 @@ from numpy.typing import NDArray
 
 from geoglot.core.errors import UsageError
 from geoglot.data.captioned import SPLITS
-from geoglot.data.reference_phrases import LANGUAGES, read_noun
-from geoglot.data.reference_words import NOUN_FORMS, RELATION_FORMS
+from geoglot.data.reference_phrases import LANGUAGES, Parsed, parse_phrase, read_noun
+from geoglot.data.reference_words import NOUN_FORMS
 from geoglot.data.referring import Referral, ReferringDataset, read_pair
 
-_ATTRIBUTES: Final = ("paved", "unpaved", "light-duty", "heavy-duty", "long")
 _SMALL_WORDS: Final = frozenset("a an and at by de des di du in is it la le les lo of on that the to with".split())
 _SHARE_STEP: Final = 0.05
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parsed:
-    """An English phrase in its parts; empty where it has none.
-
-    Attributes:
-        category: The noun.
-        attribute: What narrows it.
-        relation: The spatial relation, under its name in the rule table.
-    """
-
-    category: str = ""
-    attribute: str = ""
-    relation: str = ""
-
-    @property
-    def template(self) -> str:
-        """Which template the phrase fills; empty for a phrase that is not of this grammar."""
-        words = [word for word, there in (("attribute", self.attribute), ("category", self.category),
-                                          ("relation", self.relation)) if there]  # fmt: skip
-        return "+".join(words) if self.category else ""
-
-
-def parse_phrase(phrase: str) -> Parsed:
-    """The parts of an English phrase of the paper's grammar.
-
-    Example:
-        >>> parse_phrase("light-duty vehicle in the parking area")
-        Parsed(category='vehicle', attribute='light-duty', relation='in the parking area')
-        >>> parse_phrase("The roads").template, parse_phrase("a red thing").template
-        ('category', '')
-    """
-    rest = re.sub(r"^(?:the|a|an) ", "", " ".join(phrase.lower().split()).rstrip("."))
-    relation = ""
-    for words, name in _relation_words():
-        if rest.endswith(f" {words}"):
-            rest, relation = rest.removesuffix(f" {words}"), name
-            break
-    attribute = next((word for word in _ATTRIBUTES if rest.startswith(f"{word} ")), "")
-    noun = _noun_words().get(rest.removeprefix(attribute).strip())
-    return Parsed(category=noun, attribute=attribute, relation=relation) if noun else Parsed()
-
-
-@cache
-def _relation_words() -> tuple[tuple[str, str], ...]:
-    """English words and names of the relations, the longest words first."""
-    pairs = {(words, name) for name, forms in RELATION_FORMS.items() for words in (name, forms[0])}
-    return tuple(sorted(pairs, key=lambda pair: (-len(pair[0]), pair)))
-
-
-@cache
-def _noun_words() -> dict[str, str]:
-    """From English singulars and plurals to nouns without an attribute."""
-    nouns = {name: read_noun(forms[0]) for name, forms in NOUN_FORMS.items() if name.split()[0] not in _ATTRIBUTES}
-    return {form: name for name, noun in nouns.items() for form in (noun.singular, noun.plural) if form}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,8 @@ from pathlib import Path
 from geoglot.core.errors import DataError
 from geoglot.data.captioned import SPLITS, SUBSET
 from geoglot.data.location import dataset_folder
+from geoglot.data.reference_phrases import parse_phrase
+from geoglot.data.reference_rules import SKYSCAPES
 from geoglot.data.referring import Referral, ReferringDataset
 
 NAME = "refsegrs"
@@ -65,6 +67,7 @@ def read_folder(folder: Path, *, name: str) -> ReferringDataset:
             if fault:
                 raise DataError(f"{path}, line {number}, {identifier}", cause=fault, remedy=f"get it from {SOURCE}")
             seen.add(identifier)
+            said = parse_phrase(phrase)
             splits[split].append(
                 Referral(
                     id=identifier,
@@ -72,9 +75,16 @@ def read_folder(folder: Path, *, name: str) -> ReferringDataset:
                     image=files["images"][identifier],
                     mask=files["masks"][identifier],
                     phrases={"en": " ".join(phrase.split())},
+                    categories=tuple(name for name in (said.category, _reference(said.relation)) if name),
+                    template=said.template,
                 )
             )
     return ReferringDataset(name=name, folder=folder, splits=splits)
+
+
+def _reference(relation: str) -> str:
+    """What a relation is to."""
+    return next((rule.reference for rule in SKYSCAPES.relations if rule.name == relation), "")
 
 
 def _files(folder: Path) -> dict[str, Path]:

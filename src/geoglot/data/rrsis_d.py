@@ -21,7 +21,7 @@ import numpy as np
 
 from geoglot.core.errors import DataError
 from geoglot.core.runs import whole_file
-from geoglot.data.captioned import SPLITS
+from geoglot.data.captioned import SPLITS, SUBSET
 from geoglot.data.dubai_referring import cache_folder
 from geoglot.data.location import dataset_folder
 from geoglot.data.referring import Referral, ReferringDataset
@@ -57,6 +57,14 @@ def load(root: str | Path | None = None) -> ReferringDataset:
         raise DataError(
             listing, cause=f"and instances.json do not fit ({error!r})", remedy=f"get them from {SOURCE}"
         ) from error
+    if not ((folder / SUBSET).exists() or (folder.parent / SUBSET).exists()):
+        for split, expected in TRIPLETS.items():
+            if len(splits[split]) != expected:
+                cause = f"lists {len(splits[split]):,} triplets, not {expected:,}, for {split}"
+                remedy = (
+                    f"get it again from {SOURCE}, or, if a part is meant, put a file named {SUBSET} into its folder"
+                )
+                raise DataError(listing, cause=cause, remedy=remedy)
     return ReferringDataset(name=NAME, folder=folder, splits=splits)
 
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from geoglot.core.errors import DataError
 from geoglot.data.captioned import SPLITS
 from geoglot.data.class_table import ClassTable, class_table
+from geoglot.data.labelled_rasters import raster_sources
 from geoglot.data.location import dataset_folder
-from geoglot.data.reference_sources import LabelledSource, raster_sources
+from geoglot.data.reference_sources import LabelledSource
 
 NAME = "skyscapes"
 SOURCE = "https://www.dlr.de/en/eoc, under SkyScapes: given out on request, for research"

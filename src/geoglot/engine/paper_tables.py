@@ -11,6 +11,7 @@ import numpy as np
 
 from geoglot.core.errors import UsageError
 from geoglot.data.published import TABLE_IV, PublishedRanking, PublishedRow, published
+from geoglot.data.published_segmentation import TABLE_IV as COSTS
 from geoglot.engine.captioning.tables import jtts_tables
 from geoglot.engine.matching.tables import residual_dyad_tables
 from geoglot.engine.saved_predictions import Predictions, load_predictions
@@ -73,8 +74,25 @@ def _jtts(results: Path, run: Path | None) -> dict[str, list[Row]]:
 
 
 def _lgce(results: Path, run: Path | None) -> dict[str, list[Row]]:
-    """Means over test masks alone: no table of this paper needs a run."""
-    return lgce_tables(read_results(results, "segmentation"))
+    """Means over test masks, and costs that are counted here: no table of this paper needs a run."""
+    return lgce_tables(read_results(results, "segmentation"), _lgce_costs())
+
+
+def _lgce_costs() -> dict[str, dict[str, float]]:
+    """Our counts in the convention of the paper, by its rows; none where torch is not installed."""
+    try:
+        from geoglot.engine.cost import method_cost
+    except ModuleNotFoundError:
+        return {}
+    found = {row.name: method_cost(row.method, row.variant or None) for row in COSTS}
+    return {
+        name: {
+            "gigaflops": cost.reported_flops / 1e9,
+            "parameters": cost.parameters / 1e6,
+            "gigamacs": cost.reported_macs / 1e9,
+        }
+        for name, cost in found.items()
+    }
 
 
 PAPERS: Final[dict[str, Callable[[Path, Path | None], dict[str, list[Row]]]]] = {

@@ -1,14 +1,15 @@
-"""A Swin transformer whose every stage reads the phrase before the next begins, and the decoder behind it."""
+"""A visual network whose every stage reads the phrase before the next begins, and the decoder behind it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from geoglot.nn.backbone import IMAGENET_DEVIATION, IMAGENET_MEAN
+from geoglot.nn.language_visual import ResidualVisual, SwinVisual
 from geoglot.nn.residual import convolution
 from geoglot.nn.segmenter import resized
 from geoglot.nn.swin import Swin, SwinSizes
@@ -27,6 +28,10 @@ class LanguageSwinConfig:
         heads: Attention heads of each stage.
         window: Places on a side of a window of attention.
         drop_path: Stochastic depth of the last block.
+        visual: ``swin``, or ``compact``: the residual network of this package in its place, which has no use for the
+            five above; so methods can be compared on one backbone.
+        channels: Stage widths of ``compact``.
+        visual_rate: Learning rate of the visual network, in units of the recipe's.
         text: Encoder of words: ``bert``, ``xlm-roberta``, or one that learns its vocabulary with the method,
             ``transformer`` or ``recurrent``.
         vocabulary: Number of token ids; 0 is padding.
@@ -48,6 +53,9 @@ class LanguageSwinConfig:
     heads: tuple[int, ...] = (4, 8, 16, 32)
     window: int = 12
     drop_path: float = 0.3
+    visual: Literal["swin", "compact"] = "swin"
+    channels: tuple[int, ...] = (40, 80, 160, 320)
+    visual_rate: float = 1.0
     text: TextKind = "bert"
     vocabulary: int = 30_522
     text_width: int = 768
@@ -99,43 +107,51 @@ COMPACT_SIZES = {
 """Sizes that train on two cores: what the defaults are, less all that only pretrained weights could fill."""
 
 
-class LanguageSwin(nn.Module):
+class LanguageTrunk(nn.Module):
     """Pixels and words to one map per stage.
 
     A stage's blocks -> places read the words -> what they read, normed, is the stage's output; gated and added to the
     map it goes on to the next stage. The last stage has a gate like the others, and nothing that would follow it.
 
     Args:
-        sizes: Of the Swin transformer.
+        visual: Stages of a network, :class:`SwinVisual` or :class:`ResidualVisual`.
         words: Width of a word's vector.
         heads: Of the attention of places to words.
         dropout: Behind it.
 
     Attributes:
+        widths: Of the maps, finest first.
         idle: Names of parameters that cannot change the output.
 
     Example:
+        >>> from geoglot.nn.language_visual import SwinVisual
         >>> sizes = SwinSizes(embed=8, depths=(1, 1), heads=(2, 2), window=4)
-        >>> trunk = LanguageSwin(sizes, words=6).eval()
+        >>> trunk = LanguageTrunk(SwinVisual(sizes), words=6).eval()
         >>> maps = trunk(torch.zeros(1, 3, 32, 32), torch.randn(1, 5, 6), torch.ones(1, 5, dtype=torch.bool))
         >>> [tuple(found.shape) for found in maps]
         [(1, 8, 8, 8), (1, 16, 4, 4)]
     """
 
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, sizes: SwinSizes, *, words: int, heads: int = 1, dropout: float = 0.0) -> None:
+    def __init__(
+        self, visual: SwinVisual | ResidualVisual, *, words: int, heads: int = 1, dropout: float = 0.0
+    ) -> None:
         super().__init__()
-        self.widths = sizes.widths
-        self.swin = Swin(sizes)
+        self.widths = visual.widths
+        self.name = "swin" if isinstance(visual, Swin) else "residual"
+        self.add_module(self.name, visual)
         self.readers = nn.ModuleList(
             WordPixelAttention(width, words, heads=heads, dropout=dropout) for width in self.widths
         )
         self.gates = nn.ModuleList(LanguageGate(width) for width in self.widths)
         self.idle = tuple(f"gates.{len(self.widths) - 1}.{name}.weight" for name in ("inner", "outer"))
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("deviation", torch.tensor(IMAGENET_DEVIATION)[:, None, None], persistent=False)
+
+    @property
+    def visual(self) -> SwinVisual | ResidualVisual:
+        """The visual network: ``swin`` or ``residual`` among the parts."""
+        found = self.get_submodule(self.name)
+        if not isinstance(found, SwinVisual | ResidualVisual):
+            raise TypeError(f"{type(found).__name__} is no visual network of a trunk")
+        return found
 
     def forward(self, images: Tensor, words: Tensor, real: Tensor) -> tuple[Tensor, ...]:
         """Look and read.
@@ -148,17 +164,24 @@ class LanguageSwin(nn.Module):
         Returns:
             Maps (B, C_k, H_k, W_k) of all stages, finest first.
         """
-        features, outputs = self.swin.patches((images - self.mean) / self.deviation), []
+        visual = self.visual
+        features, outputs = visual.patches(images), []
         for number, (reader, gate) in enumerate(zip(self.readers, self.gates, strict=True)):
-            features = self.swin.stage(number, features)
+            features = visual.stage(number, features)
             size = features.shape
             places = features.flatten(1, 2)
             read = reader(places, words, real)
-            outputs.append(self.swin.output(number, read.view(size)))
+            outputs.append(visual.output(number, read.view(size)))
             features = gate(places, read).view(size)
             if number + 1 < len(self.gates):
-                features = self.swin.merge(number, features)
+                features = visual.merge(number, features)
         return tuple(outputs)
+
+
+def language_trunk(config: LanguageSwinConfig) -> LanguageTrunk:
+    """The trunk of a configuration."""
+    visual = ResidualVisual(config.channels) if config.visual == "compact" else SwinVisual(config.swin)
+    return LanguageTrunk(visual, words=config.text_width, heads=config.fusion_heads, dropout=config.fusion_dropout)
 
 
 class TopDownDecoder(nn.Module):
@@ -194,11 +217,25 @@ class TopDownDecoder(nn.Module):
         return out
 
 
-def decay_groups(model: nn.Module) -> list[dict[str, object]]:
-    """Parameter groups of the recipe of this family: no weight decay for norms of the trunk and its position biases."""
-    kept: list[nn.Parameter] = []
-    decayed: list[nn.Parameter] = []
+VISUAL = ("trunk.swin.", "trunk.residual.")
+
+
+def decay_groups(model: nn.Module, visual_rate: float = 1.0) -> list[dict[str, object]]:
+    """Parameter groups of the recipe of this family: no weight decay for norms of the trunk and its position biases.
+
+    Args:
+        model: With its trunk as ``trunk``.
+        visual_rate: Learning rate of the trunk's visual network, in units of the recipe's.
+    """
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         is_kept = name.startswith("trunk.") and ("norm" in name or name.endswith("relative_position_bias_table"))
-        (kept if is_kept else decayed).append(parameter)
-    return [{"params": kept, "weight_decay": 0.0}, {"params": decayed}]
+        groups.setdefault((name.startswith(VISUAL), is_kept), []).append(parameter)
+    return [
+        {
+            "params": found,
+            "learning_rate_factor": visual_rate if is_visual else 1.0,
+            **({"weight_decay": 0.0} if is_kept else {}),
+        }
+        for (is_visual, is_kept), found in groups.items()
+    ]

@@ -37,8 +37,8 @@ class Segmenter(nn.Module, ABC):
     :func:`geoglot.engine.optimisers.parameter_groups`.
 
     Attributes:
-        idle: Prefixes of parameters that the paper's network has although they cannot change a mask; they get no
-            gradient.
+        idle: Prefixes of parameters that the paper's network has although they cannot change a mask; their gradient
+            is absent or 0.
     """
 
     idle: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """LSTM-CNN on RefSegRS as the RefSegRS paper trained its methods of convolutions: 400,000 steps of one sample each.
 
-Adam falls from 2.5e-4 to 1e-5; 184 epochs of 2,172 samples are 399,648 steps. The network's weights are those of
-ImageNet: ``--backbone-weights vgg16.safetensors`` gives them.
+Adam falls from 2.5e-4 to 1e-5 over 185 epochs of 2,172 samples. The network's weights are those of ImageNet:
+``--backbone-weights vgg16.safetensors`` gives them.
 """
 
 from geoglot.engine.segmentation.recipe import SegmentationRecipe
@@ -10,7 +10,7 @@ RECIPE = SegmentationRecipe(
     method="lstm_cnn",
     datasets=("refsegrs",),
     side=512,
-    epochs=184,
+    iterations=400_000,
     batch=1,
     optimiser="adam",
     learning_rate=2.5e-4,

@@ -1,13 +1,16 @@
 """Which of the four languages a query is written in.
 
-Arabic is told by its script. English, French and Italian are told by function words and by letter patterns that are
-frequent in one and rare in the others; short queries that carry no evidence count as English.
+Arabic is told by its script. English, French and Italian are told by function words, by what aerial pictures show, and
+by letter patterns that are frequent in one and rare in the others; short queries that carry no evidence count as
+English.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Final
+
+from geoglot.text.landscape_words import LANDSCAPE_WORDS
 
 LANGUAGES: Final = ("en", "ar", "fr", "it")
 """Language codes (ISO 639-1) that the shipped model speaks."""
@@ -44,13 +47,18 @@ def detect(text: str) -> str:
         ('en', 'ar')
         >>> detect("un port avec des bateaux"), detect("un porto con barche")
         ('fr', 'it')
+        >>> detect("houses"), detect("maisons"), detect("case")
+        ('en', 'fr', 'it')
     """
     if _ARABIC.search(text):
         return "ar"
     words = [w.lower() for w in _LETTERS.findall(text.replace("’", "'"))]
     evidence = {
         language: sum(
-            2.0 * (w in _WORDS[language]) + 0.5 * (len(w) > 2 and bool(_ENDINGS[language].search(w))) for w in words
+            2.0 * (w in _WORDS[language])
+            + 1.5 * (w in LANDSCAPE_WORDS[language])
+            + 0.5 * (len(w) > 2 and bool(_ENDINGS[language].search(w)))
+            for w in words
         )
         for language in ("en", "fr", "it")
     }

@@ -29,6 +29,7 @@ from geoglot.engine.phrase_map.pictures import (
     surveyed_pictures,
 )
 from geoglot.engine.phrase_map.training import CHECKPOINT, KIND, SegmenterRecipe, new_model, segmenter_recipe
+from geoglot.engine.segmentation.recipe import KIND as PUBLISHED_KIND
 from geoglot.geo.resample import to_square
 from geoglot.models.bundle import IMAGE, TEXT, TOKENIZER, WORDS
 from geoglot.models.segmenter import STRIDE, SegmenterBundle, load_segmenter
@@ -68,10 +69,19 @@ class PhraseGraph(nn.Module):
 
 def is_segmenter_run(run: Path) -> bool:
     """Whether a folder is a run of the segmenter for the product."""
+    return _kind(run) == KIND
+
+
+def is_early_fusion_run(run: Path) -> bool:
+    """Whether a folder is a run of a published segmentation method, which the product cannot run."""
+    return _kind(run) == PUBLISHED_KIND
+
+
+def _kind(run: Path) -> str:
     try:
-        return bool(json.loads((run / "recipe.json").read_text()).get("kind") == KIND)
-    except (OSError, ValueError):
-        return False
+        return str(json.loads((run / "recipe.json").read_text()).get("kind"))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def load_run(run: Path) -> tuple[LateFusion, Tokenizer, SegmenterRecipe]:

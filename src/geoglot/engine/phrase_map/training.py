@@ -54,7 +54,7 @@ class SegmenterRecipe:
     Attributes:
         method: File name under ``geoglot.methods.segmentation``.
         config: Overrides of the method's ``Config``.
-        backbone: Run of geoglot-compact, whose two networks are the start.
+        backbone: Run of geoglot-compact, whose two networks are the start, or of the segmenter, to go on from.
         datasets: Captioned datasets, their train splits.
         referring: Datasets of phrases with masks, their train splits.
         languages: Codes.
@@ -117,16 +117,18 @@ def new_model(recipe: SegmenterRecipe) -> LateFusion:
 
 
 def starting_model(recipe: SegmenterRecipe, run: Path) -> tuple[LateFusion, Tokenizer]:
-    """The method's model with both networks of a run of geoglot-compact.
+    """The method's model with both networks of a run of geoglot-compact, or all of a run of the segmenter.
 
     Raises:
         DataError: The run has other networks.
     """
     model = new_model(recipe)
-    backbone = backbone_of(run)
-    model.backbone.load_state_dict(backbone.state_dict())
     tensors = checkpoint.load(run / CHECKPOINT)
-    model.text.load_state_dict(checkpoint.without_prefix("text", tensors))
+    if "pyramid.output.weight" in tensors:
+        model.load_state_dict(tensors)
+    else:
+        model.backbone.load_state_dict(backbone_of(run).state_dict())
+        model.text.load_state_dict(checkpoint.without_prefix("text", tensors))
     return model, Tokenizer.load(run / "tokenizer.json", max_length=model.config.max_length)
 
 

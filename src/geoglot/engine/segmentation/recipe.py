@@ -37,6 +37,7 @@ class SegmentationRecipe:
         backbone_weights: Run folder, safetensors file or ``timm:`` name that the method's picture network starts from.
         text_weights: Folder, safetensors file or ``hub:`` repository that a published encoder of words starts from.
         epochs: Passes over the training samples.
+        iterations: Steps in all; then ``epochs`` is not asked, there are as many as these steps take.
         samples: Of them drawn for every epoch; ``None`` takes all.
         batch: Samples per step.
         optimiser: ``adamw``, ``adam`` or ``sgd`` (momentum 0.9).
@@ -71,6 +72,7 @@ class SegmentationRecipe:
     backbone_weights: str | None = None
     text_weights: str | None = None
     epochs: int = 40
+    iterations: int | None = None
     samples: int | None = None
     batch: int = 8
     optimiser: OptimiserName = "adamw"
@@ -103,8 +105,9 @@ class SegmentationRecipe:
         for name in ("epochs", "batch", "side", "least", "max_length", "validate_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} = {getattr(self, name)}", cause="is below 1", remedy="give at least 1")
-        if self.samples is not None and self.samples < 1:
-            raise UsageError(f"samples = {self.samples}", cause="is below 1", remedy="leave it out to take all")
+        for name in ("samples", "iterations"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise UsageError(f"{name} = {getattr(self, name)}", cause="is below 1", remedy="leave it out")
         for name, usual in (("average", 0.99), ("shaded", 0.2)):
             if not 0 <= getattr(self, name) < 1:
                 remedy = f"give 0, or {usual}"

@@ -27,8 +27,9 @@ from geoglot.engine.segmentation.data import (
     load_tokenizer,
     read_split,
 )
-from geoglot.engine.segmentation.prediction import Validation, evenly_spaced, predict_splits, save_predictions
+from geoglot.engine.segmentation.prediction import Validation, evenly_spaced, predict_splits
 from geoglot.engine.segmentation.recipe import KIND, SegmentationRecipe, recipe_record, segmentation_recipe_from
+from geoglot.engine.segmentation.saved_masks import save_predictions
 from geoglot.engine.segmentation.training import (
     BEST,
     METRICS,
@@ -99,7 +100,7 @@ def run_segmentation(
     validation = Validation(recipe=recipe, split=val, tokenizer=tokenizer, rows=rows, device=device)
     watched = replace(validation, split=test, rows=evenly_spaced(test, 0)) if recipe.watch_test else None
     trainer = SegmentationTrainer(
-        recipe,
+        with_epochs(recipe, samples.steps()),
         model,
         samples,
         validation,
@@ -133,6 +134,22 @@ def run_segmentation(
     write_json(folder / SUMMARY, summary)
     (folder / STATE).unlink(missing_ok=True)
     return folder
+
+
+def with_epochs(recipe: SegmentationRecipe, steps: int) -> SegmentationRecipe:
+    """A recipe of so many iterations as one of epochs.
+
+    Args:
+        recipe: With or without ``iterations``.
+        steps: Of an epoch.
+
+    Example:
+        >>> with_epochs(SegmentationRecipe(method="lstm_cnn", iterations=400_000), 2172).epochs
+        185
+    """
+    if recipe.iterations is None:
+        return recipe
+    return replace(recipe, epochs=math.ceil(recipe.iterations / steps), iterations=None)
 
 
 def watched_test(path: Path) -> dict[str, Any] | None:

@@ -81,7 +81,8 @@ def lgce_tables(records: Sequence[Record], costs: Mapping[str, Record] | None = 
 
     Args:
         records: Records of the task ``segmentation``.
-        costs: By name of a printed row, ours: ``gigaflops``, ``parameters`` (millions), ``gigamacs``.
+        costs: By name of a printed row, ours as the paper counts: ``gigaflops``, ``parameters`` (millions),
+            ``gigamacs``.
     """
     english = [r for r in records if "en" in r["splits"]["test"]]
     return {

@@ -7,7 +7,7 @@ Output       logits (B, H, W), foreground less background
 Equations    stages of the visual transformer                       -> nn.swin.Swin
              pixel-word attention                    -> nn.word_pixel_attention.WordPixelAttention
              language gate and what it adds          -> nn.word_pixel_attention.LanguageGate
-             stage, reading, gate, merge             -> nn.language_swin.LanguageSwin
+             stage, reading, gate, merge             -> nn.language_swin.LanguageTrunk
              decoder                                 -> nn.language_swin.TopDownDecoder
              weighted cross-entropy                  -> nn.segmenter.cross_entropy
 Deviations   1. The gate of the last stage has nothing behind it: 2,097,152 of the parameters cannot learn and change no
@@ -16,6 +16,7 @@ Deviations   1. The gate of the last stage has nothing behind it: 2,097,152 of t
              3. ``text`` may be a multilingual encoder, or one that learns its words with the method.
              4. Of a published encoder of words its first ten blocks learn, as in the authors' training; set
                 ``trained_text_layers`` to ``None`` where no weights are loaded.
+             5. ``visual="compact"`` reads the phrase between the stages of a residual network instead.
 Reproduces   results/segmentation/lavt-*.json
 Provenance   Written from the paper and from facts of its configuration; no third-party code.
 """
@@ -30,7 +31,7 @@ import torch
 from torch import Tensor
 
 from geoglot.core.method import MethodCard
-from geoglot.nn.language_swin import COMPACT_SIZES, LanguageSwin, LanguageSwinConfig, TopDownDecoder, decay_groups
+from geoglot.nn.language_swin import COMPACT_SIZES, LanguageSwinConfig, TopDownDecoder, decay_groups, language_trunk
 from geoglot.nn.segmenter import SegmentationBatch, Segmenter, cross_entropy, foreground, resized
 from geoglot.nn.text_encoder import build_text_encoder
 
@@ -60,9 +61,7 @@ class Model(Segmenter):
         super().__init__()
         self.config = config
         self.text = build_text_encoder(config.words)
-        self.trunk = LanguageSwin(
-            config.swin, words=config.text_width, heads=config.fusion_heads, dropout=config.fusion_dropout
-        )
+        self.trunk = language_trunk(config)
         self.decoder = TopDownDecoder(self.trunk.widths, config.decoder)
         self.idle = tuple(f"trunk.{name}" for name in self.trunk.idle)
 
@@ -81,7 +80,7 @@ class Model(Segmenter):
 
     def parameter_groups(self) -> list[dict[str, object]]:
         """Norms and position biases of the trunk without weight decay."""
-        return decay_groups(self)
+        return decay_groups(self, self.config.visual_rate)
 
 
 SMALL: Mapping[str, Any] = {

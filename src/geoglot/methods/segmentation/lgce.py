@@ -3,7 +3,7 @@
 Paper        Z. Yuan, L. Mou, Y. Hua, X. X. Zhu, RRSIS: Referring Remote Sensing Image Segmentation, IEEE TGRS 62, 2024
 Input        images (B, 3, H, W) in [0, 1], tokens (B, L)
 Output       logits (B, H, W), foreground less background
-Equations    V^1 .. V^4, the stage outputs of LAVT                   -> nn.language_swin.LanguageSwin
+Equations    V^1 .. V^4, the stage outputs of LAVT                   -> nn.language_swin.LanguageTrunk
              mean over the words                                     -> Model.leading
              (1)-(3) language token, block, split                    -> nn.cross_scale.ScaleExchange
              (4)(5)  exchange across scales, split                   -> nn.cross_scale.TokenAttention
@@ -18,6 +18,7 @@ Deviations   1. (4) adds one token to a whole sequence. ``cross="crossvit"``: th
              4. No position vectors: (2) has none, unlike (1).
              5. ``without-language`` learns a vector in place of the mean word; LAVT's stages still read the phrase.
              6. V^3 and V^4 are what the stages give after their norm; the last gate is as idle as in LAVT.
+             7. ``visual="compact"`` has a residual network in place of the Swin transformer.
 Reproduces   results/segmentation/lgce-*.json
 Provenance   Written from the paper; no third-party code.
 """
@@ -33,7 +34,7 @@ from torch import Tensor, nn
 
 from geoglot.core.method import MethodCard
 from geoglot.nn.cross_scale import ScaleExchange
-from geoglot.nn.language_swin import COMPACT_SIZES, LanguageSwin, LanguageSwinConfig, TopDownDecoder, decay_groups
+from geoglot.nn.language_swin import COMPACT_SIZES, LanguageSwinConfig, TopDownDecoder, decay_groups, language_trunk
 from geoglot.nn.pooling import masked_mean
 from geoglot.nn.segmenter import SegmentationBatch, Segmenter, cross_entropy, foreground, resized
 from geoglot.nn.text_encoder import build_text_encoder
@@ -72,9 +73,7 @@ class Model(Segmenter):
         super().__init__()
         self.config = config
         self.text = build_text_encoder(config.words)
-        self.trunk = LanguageSwin(
-            config.swin, words=config.text_width, heads=config.fusion_heads, dropout=config.fusion_dropout
-        )
+        self.trunk = language_trunk(config)
         self.decoder = TopDownDecoder(self.trunk.widths, config.decoder)
         self.exchange: ScaleExchange | None = None
         self.token: nn.Parameter | None = None
@@ -111,7 +110,7 @@ class Model(Segmenter):
 
     def parameter_groups(self) -> list[dict[str, object]]:
         """Norms and position biases of the trunk without weight decay."""
-        return decay_groups(self)
+        return decay_groups(self, self.config.visual_rate)
 
 
 SMALL: Mapping[str, Any] = {

@@ -119,6 +119,7 @@ def behind(backbone: Backbone, stage: int) -> tuple[str, ...]:
     """Names of the parts of a model's backbone that lie behind a stage, and are not looked at.
 
     Example:
+        >>> from geoglot.nn.backbone import build_backbone
         >>> behind(build_backbone("resnet18"), 2)
         ('backbone.network.layer4.',)
     """
