@@ -76,6 +76,9 @@ def test_generated_scenes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (["dubai", "--out", "x", "--scenes", "4"], "--scenes: means nothing to dubai"),
         (["scenes", "--out", "x", "--scenes", "0"], "is no number of scenes"),
         (["scenes", "--out", "x", "--crop", "8"], "is too few pixels"),
+        (["dubai", "--out", "x", "--gsd", "1"], "--gsd: means nothing to dubai"),
+        (["scenes", "--out", "x", "--gsd", "-1"], "is no size of a pixel"),
+        (["scenes", "--out", "x", "--gsd", "9"], "is not a ground sample distance"),
         (["dubai", "--out", "x", "--cloud", "c.png"], "--cloud: means nothing to refer"),
     ],
 )

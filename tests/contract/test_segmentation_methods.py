@@ -205,6 +205,18 @@ def test_empty_masks_and_empty_phrases(case: tuple[ModuleType, str]) -> None:
         assert torch.isfinite(model.logits(empty.images, empty.tokens)).all()
 
 
+def test_half_precision_loses_little(case: tuple[ModuleType, str]) -> None:
+    """As training may run: products in bfloat16, losses and gradients finite, and the loss about the same."""
+    model, batch = warmed(build(case)).train(), batch_of()
+    full = float(model.losses(batch)["total"].detach())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        losses = model.losses(batch)
+    losses["total"].backward()
+    assert float(losses["total"].detach()) == pytest.approx(full, rel=0.1)
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
+
+
 @torch.no_grad()
 def test_saved_weights_give_the_same(case: tuple[ModuleType, str]) -> None:
     model, again, batch = warmed(build(case)), build(case).eval(), batch_of()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from geoglot.data.mask_regions import label_regions
 from geoglot.data.reference_masks import Labels, Meaning, category_mask, meanings, related
-from geoglot.data.reference_rules import BODY, DOUBT, GENERAL, SKYSCAPES, Category, Relation, Rulebook
+from geoglot.data.reference_rules import BODY, DEPTH_M, DOUBT, GENERAL, SKYSCAPES, Category, Relation, Rulebook
 
 LETTERS = {".": 0, "R": 1, "B": 2, "V": 3, "W": 4, "P": 5, "C": 6, "M": 7}
 NAMES = {1: "road", 2: "building", 3: "vegetation", 4: "water", 5: "parking", 6: "car", 7: "marking"}
@@ -163,6 +163,52 @@ def test_regions_are_taken_whole_and_a_wider_buffer_takes_no_fewer(
         near = sum(bool(len(spots)) and ((spots - spot) ** 2).sum(axis=1).min() <= radius**2 for spot in rim)
         holds = near > 0 and near / len(rim) >= share
         assert narrow[regions == number].all() == holds
+
+
+def squares(spots: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Squared distance from every spot to the nearest of the others."""
+    if not len(others):
+        return np.full(len(spots), np.inf)
+    return ((spots[:, None] - others[None]) ** 2).sum(axis=2).min(axis=1)
+
+
+def opened(mask: np.ndarray, radius: float) -> np.ndarray:
+    """What a disc of that radius reaches without leaving the mask, by pairs of pixels."""
+    spots = np.argwhere(mask)
+    centres = spots[squares(spots, np.argwhere(~mask)) > radius**2]
+    kept = np.zeros_like(mask)
+    kept[tuple(spots.T)] = squares(spots, centres) <= radius**2
+    return kept
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31), st.sampled_from([0.3, 0.6, 0.9]), st.sampled_from([1.0, 2.5]))
+def test_enclosed_regions_are_those_of_the_words(seed: int, share: float, gsd_m: float) -> None:
+    rng = np.random.default_rng(seed)
+    coarse = rng.choice([0, 2, 3], (4, 4), p=[0.2, 0.5, 0.3])
+    classes = np.kron(coarse, np.ones((7, 7), dtype=int))
+    classes[rng.integers(0, 28, 9), rng.integers(0, 28, 9)] = 0
+    labels = Labels(classes=classes, names=NAMES, gsd_m=gsd_m)
+    regions, count = label_regions(labels.of("vegetation"))
+    rule = relation("enclose", "building", buffer_m=3, share=share, of="vegetation")
+    mask, _ = related(regions, count, labels.of("building"), rule, gsd_m=gsd_m)
+    radius = max(1.5, 3 / gsd_m)
+    deep, outside = np.argwhere(opened(labels.of("building"), DEPTH_M / gsd_m)), np.argwhere(regions == 0)
+    for number in range(1, count + 1):
+        spots = np.argwhere(regions == number)
+        rim = [
+            (row, column)
+            for row, column in spots
+            if any(
+                not (0 <= v < 28 and 0 <= u < 28) or regions[v, u] != number
+                for v, u in ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1))
+            )
+        ]
+        near = int((squares(np.array(rim), deep) <= radius**2).sum())
+        has_body = bool((squares(spots, outside) > max(BODY, radius) ** 2).any())
+        holds = near > 0 and near / len(rim) >= share and has_body
+        assert mask[regions == number].all() == holds
+        assert mask[regions == number].any() == holds
 
 
 def test_a_category_is_the_union_of_its_classes() -> None:

@@ -7,9 +7,10 @@ import math
 import pytest
 from shapely import Polygon, box
 
+from geoglot.core.position import PositionRule
 from geoglot.geo.position_rules import apply_rule, frame_of, length_of
 from geoglot.geo.regions import PixelRegion
-from geoglot.text.position_words import PositionRule, parse_phrase
+from geoglot.text.position_words import parse_phrase
 
 # a picture of 300 x 300 pixels of one metre; (column, row) with rows downwards
 FRAME = frame_of(300, 300, None, metres=1.0, least=2.0)

@@ -129,3 +129,13 @@ def test_dropped_rows_keep_the_mean() -> None:
 def test_heads_must_be_told_for_every_stage() -> None:
     with pytest.raises(ValueError, match="2 numbers of heads for 1 stages"):
         Swin(SwinSizes(depths=(1,), heads=(1, 2)))
+
+
+def test_masks_made_without_gradients_serve_in_training() -> None:
+    """A mask is kept from validation to the next epoch."""
+    block = Block(6, 2, window=2, shifted=True)
+    shift_mask.cache_clear()
+    with torch.inference_mode():
+        block(torch.randn(1, 6, 4, 6))
+    block(torch.randn(1, 6, 4, 6)).sum().backward()
+    assert block.attn.qkv.weight.grad is not None

@@ -186,7 +186,7 @@ def visit(browser: Browser, address: str) -> Iterator[Visitor]:
         context = browser.new_context(viewport={"width": size[0], "height": size[1]}, locale=language, **more)
         if not graphics:
             context.add_init_script(NO_WEBGL)
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(30_000)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()
         made = Visit(page, address)

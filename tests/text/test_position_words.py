@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geoglot.core.position import ParsedPhrase, PositionRule
 from geoglot.text.position_lexicon import lexicon, split
-from geoglot.text.position_words import ParsedPhrase, PositionRule, parse_phrase
+from geoglot.text.position_words import parse_phrase
 
 NORTH, NORTH_EAST = ("compass", 0, 1), ("compass", 1, 1)
 LEFT, TOP_LEFT, RIGHT = ("image", -1, 0), ("image", -1, 1), ("image", 1, 0)

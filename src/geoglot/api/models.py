@@ -13,7 +13,7 @@ def list_models() -> list[dict[str, Any]]:
 
     Example:
         >>> [record["name"] for record in list_models()]
-        ['compact', 'dyad', 'place']
+        ['captioner', 'compact', 'dyad', 'place', 'segmenter']
     """
     from geoglot.models.bundle import BundleFolder, available, read_manifest
 

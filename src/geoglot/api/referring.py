@@ -64,12 +64,12 @@ def build_referring(
     """
     from geoglot.data.reference_builder import Settings, build
 
-    check_options(source, labels=labels, classes=classes, instances=instances, split=split, scenes=scenes)
-    plan = _Plan(source, labels, classes, instances, root, gsd_m, split, crop, scenes, seed)
-    sources, rules, crops = plan.made()
+    check_options(source, labels=labels, classes=classes, instances=instances, split=split, scenes=scenes, gsd_m=gsd_m)
     for option, given in (("--crop", crop), ("--stride", stride), ("--side", side)):
         if given is not None and given < 32:
             raise UsageError(f"{option} {given}", cause="is too few pixels", remedy="give 32 or more")
+    plan = _Plan(source, labels, classes, instances, root, gsd_m, split, crop, scenes, seed)
+    sources, rules, crops = plan.made()
     if crop is not None:  # the same overlap as before, unless a stride is given
         crops = replace(crops, size=crop, stride=max(1, crop * crops.stride // crops.size), side=min(crop, crops.side))
         crops = replace(crops, stride_held=crop if crops.stride_held is not None else None)
@@ -95,6 +95,7 @@ def check_options(
     instances: str | Path | None,
     split: str | None,
     scenes: int | None,
+    gsd_m: float | None,
 ) -> None:
     """Raise a ``UsageError`` for options that mean nothing to a source, and for those that it lacks."""
     built_in = str(source) in BUILT_IN
@@ -104,9 +105,12 @@ def check_options(
         ("--instances", instances, not built_in),
         ("--split", split, not built_in),
         ("--scenes", scenes, str(source) == "scenes"),
+        ("--gsd", gsd_m, not built_in or str(source) == "scenes"),
     ):
         if given is not None and not fits:
             raise UsageError(option, cause=f"means nothing to {source}", remedy="leave it out")
+    if gsd_m is not None and not gsd_m > 0:
+        raise UsageError(f"--gsd {gsd_m}", cause="is no size of a pixel", remedy="give metres, such as 0.5")
     if not built_in and (labels is None or classes is None):
         remedy = f"name them with --labels and --classes, or choose one of {', '.join(BUILT_IN)}"
         raise UsageError(source, cause="needs a class raster and a class table", remedy=remedy)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from geoglot.core.position import ParsedPhrase, PositionRule
 from geoglot.text.language import detect
-from geoglot.text.position_words import ParsedPhrase, PositionRule, parse_phrase
+from geoglot.text.position_words import parse_phrase
 
 if TYPE_CHECKING:
     from geoglot.api.segmenter import PhraseFound

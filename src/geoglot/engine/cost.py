@@ -270,23 +270,6 @@ def cost_records(*, side: int | None = None) -> list[dict[str, Any]]:
     return rows
 
 
-def costs_of_printed_rows() -> dict[str, dict[str, float]]:
-    """Our figures for every row of the paper's table of costs, counted as the paper counts.
-
-    Returns:
-        ``gigaflops``, ``parameters`` (in millions) and ``gigamacs`` by the name of the row.
-    """
-    found = {}
-    for row in TABLE_IV:
-        cost = method_cost(row.method, row.variant or None)
-        found[row.name] = {
-            "gigaflops": cost.reported_flops / 1e9,
-            "parameters": cost.parameters / 1e6,
-            "gigamacs": cost.reported_macs / 1e9,
-        }
-    return found
-
-
 NOT_PRINTED: Final = dict.fromkeys(("paper_parameters_m", "paper_gmacs", "paper_gflops"))
 
 

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geoglot.text.position_lexicon import Direction
-from geoglot.text.position_words import PositionRule
+from geoglot.core.position import Direction, PositionRule
 
 if TYPE_CHECKING:
     from shapely import Polygon

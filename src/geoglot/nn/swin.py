@@ -7,9 +7,10 @@ With x a map of B x H x W places and W-MSA the attention of every window among i
 
 Between stages four neighbours become one place: LN of their 4 C numbers, then a matrix to 2 C.
 
-A map whose sides are no multiples of the window is padded behind each block's first normalisation, as the published
-detection and segmentation models do. Names of parameters are those of the authors' checkpoints; :func:`swin_weights`
-takes theirs and timm's.
+A map whose sides are no multiples of the window is padded behind each block's first normalisation and then shifted, as
+the published detection and segmentation models do; timm shifts first, so that places near the edge differ where the
+padding is neither nothing nor half a window. Names of parameters are those of the authors' checkpoints;
+:func:`swin_weights` takes theirs and timm's.
 """
 
 from __future__ import annotations

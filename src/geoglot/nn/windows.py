@@ -99,10 +99,11 @@ def shift_mask(size: tuple[int, int], side: int, shift: tuple[int, int]) -> Tens
         >>> shift_mask((4, 2), 2, (1, 0)).sum((1, 2)).tolist()  # the second window: two rows that are far apart
         [0, 8]
     """
-    strips = []
-    for extent, moved in zip(size, shift, strict=True):
-        place = torch.arange(extent, device="cpu")
-        strips.append((place >= extent - side).long() + (place >= extent - moved).long() if moved else 0 * place)
-    region = strips[0][:, None] * 3 + strips[1]
-    parts = split_windows(region[None, :, :, None], side).squeeze(-1)
-    return parts[:, :, None] != parts[:, None, :]
+    with torch.inference_mode(False):  # it is kept, and may be asked for in training later
+        strips = []
+        for extent, moved in zip(size, shift, strict=True):
+            place = torch.arange(extent, device="cpu")
+            strips.append((place >= extent - side).long() + (place >= extent - moved).long() if moved else 0 * place)
+        region = strips[0][:, None] * 3 + strips[1]
+        parts = split_windows(region[None, :, :, None], side).squeeze(-1)
+        return parts[:, :, None] != parts[:, None, :]

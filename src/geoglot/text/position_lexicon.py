@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
+from geoglot.core.position import Direction
 from geoglot.text.normalise import normalise
-
-Direction = tuple[str, int, int]
-"""``compass`` or ``image``, step to the right (east), step upwards (north)."""
 
 _COMPASS: Final = {
     "n": (0, 1),

@@ -100,13 +100,14 @@ export const MapPane = forwardRef<MapHandle, Props>(function MapPane(props, hand
   useEffect(() => {
     if (ready) surface.current?.light(hover, chosen);
   }, [ready, hover, chosen, hits]);
+  // by what it says: the address is read anew at every move of the map
+  const areaKey = JSON.stringify([area.polygon, area.within]);
   useEffect(() => {
     if (!ready) return;
-    surface.current?.setArea(
-      area.polygon ? [...area.polygon, area.polygon[0] as Position] : area.within ? ringOfBounds(area.within) : null,
-    );
+    const { polygon, within } = latest.current.area;
+    surface.current?.setArea(polygon ? [...polygon, polygon[0] as Position] : within ? ringOfBounds(within) : null);
     setMoved(false);
-  }, [ready, area.polygon, area.within]);
+  }, [ready, areaKey]);
   const first = useRef(true);
   // the style follows the theme
   useEffect(() => {

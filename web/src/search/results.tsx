@@ -209,7 +209,7 @@ function Waiting() {
     <div class="waiting" role="status" aria-label={t("loading")}>
       <ul class="cards" aria-hidden="true">
         {Array.from({ length: 8 }, (_, i) => (
-          <li class="card ghost" key={String(i)}>
+          <li class="ghost" key={String(i)}>
             <div class="picture" />
             <div class="text" />
           </li>

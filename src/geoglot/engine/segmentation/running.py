@@ -195,6 +195,8 @@ def build_segmenter(recipe: SegmentationRecipe, sizes: Mapping[str, Any]) -> Seg
     """
     module = registry.load(METHODS, recipe.method)
     torch.manual_seed(recipe.seed)
+    if recipe.size == "compact" and not hasattr(module, "COMPACT"):
+        raise UsageError(recipe.method, cause="has no compact size", remedy="leave size out, and set its own sizes")
     given = {**(module.COMPACT if recipe.size == "compact" else {}), **sizes}
     return cast(Segmenter, module.Model(composition.configure(module, given, recipe.config)))
 
