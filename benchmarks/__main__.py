@@ -5,7 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("encoding", "cold_start", "rescan", "ingest", "search", "image_retrieval", "binary_codes", "reranking")
+NAMES = (
+    "encoding",
+    "cold_start",
+    "rescan",
+    "ingest",
+    "search",
+    "image_retrieval",
+    "binary_codes",
+    "reranking",
+    "service",
+)
 
 
 def main() -> int:

@@ -28,7 +28,7 @@ def patient_for(seconds: float) -> type[H11Protocol]:
             if self.cycle is None or self.cycle.response_complete:
                 self._wait()
             super().data_received(data)
-            if self.cycle is not None:
+            if self.cycle is not None and not self.cycle.response_complete:
                 self._stop()  # the head is here; what follows has limits of its own
 
         def connection_lost(self, exc: Exception | None) -> None:

@@ -63,7 +63,7 @@ class SegmentIn(Strict):
 
     source: SourceId
     phrases: list[Words] = Field(min_length=1, max_length=20)
-    threshold: FiniteFloat = Field(default=0.5, gt=0, lt=1)
+    threshold: FiniteFloat | None = Field(default=None, gt=0, lt=1, description="The model's own by default.")
 
 
 class JobRef(Shown):

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from geoglot.api.probability_maps import SegmentationModel
 
 
-def segment_into(asked: Mapping[str, Any], folder: Path, say: Callable[[int, int, str], None]) -> dict[str, Any]:
+def segment_into(
+    asked: Mapping[str, Any],
+    folder: Path,
+    say: Callable[[int, int, str], None],
+    model: str | SegmentationModel = "segmenter",
+) -> dict[str, Any]:
     """Outline phrases and leave the results in a folder.
 
     Args:
         asked: ``path`` of the scene, ``phrases``, ``threshold``.
         folder: Gets ``result.geojson``, ``.gpkg``, ``.parquet`` and ``.tif``.
         say: Told how far it is.
+        model: The segmenter.
 
     Raises:
         BundleError: No segmenter is installed.
@@ -23,7 +32,7 @@ def segment_into(asked: Mapping[str, Any], folder: Path, say: Callable[[int, int
 
     from geoglot.api.segmenter import Segmenter
 
-    found = Segmenter.load().segment(
+    found = Segmenter(model).segment(
         asked["path"],
         asked["phrases"],
         threshold=asked["threshold"],
