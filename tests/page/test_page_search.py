@@ -130,7 +130,10 @@ def test_a_box_and_a_polygon_drawn_on_the_map(visit: Visitor) -> None:
     assert told["hits"]
     for hit in told["hits"]:
         w, s, e, n = hit["bounds"]
-        assert w <= east and e >= west and s <= north and n >= south
+        assert w <= east
+        assert e >= west
+        assert s <= north
+        assert n >= south
     page.get_by_role("button", name="Clear filters").click()
     page.wait_for_function("!location.hash.includes('box=')")
     page.locator("body").click(position={"x": 5, "y": 300})
@@ -195,7 +198,8 @@ def test_the_cut_off_dims_what_lies_below(visit: Visitor) -> None:
         slider.press("PageDown")
     kept = page.locator(".card:not(.dim) .score").all_inner_texts()
     cut = float(page.url.split("cut=")[1].split("&")[0])
-    assert kept and all(float(score) >= cut - 0.005 for score in kept)
+    assert kept
+    assert all(float(score) >= cut - 0.005 for score in kept)
     slider.press("Home")
     page.wait_for_function("document.querySelectorAll('.card.dim').length === 0 && !location.hash.includes('cut=')")
     box = page.locator(".bars").bounding_box()
