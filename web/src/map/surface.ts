@@ -139,6 +139,19 @@ export class Surface {
     });
   }
 
+  /** Bring a hit into the part of the map that nothing lies over: `covered` pixels at one side are taken. */
+  reveal(bounds: Bounds, covered: { left: number; right: number }): void {
+    const { clientWidth, clientHeight } = this.map.getContainer();
+    const { x, y } = this.map.project(centre(bounds));
+    const free = { from: covered.left + 20, to: clientWidth - covered.right - 20 };
+    if (x >= free.from && x <= free.to && y >= 20 && y <= clientHeight - 20) return;
+    this.map.easeTo({
+      center: centre(bounds),
+      offset: [(covered.left - covered.right) / 2, 0],
+      duration: calm() ? 0 : 400,
+    });
+  }
+
   setBasemap(basemap: string | null): void {
     this.basemap = basemap;
     this.restyle();

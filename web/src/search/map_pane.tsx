@@ -38,7 +38,7 @@ interface Props {
 
 export const MapPane = forwardRef<MapHandle, Props>(function MapPane(props, handle) {
   const words = useWords();
-  const { t, language } = words;
+  const { t, language, direction } = words;
   const { dark } = useTheme();
   const box = useRef<HTMLDivElement>(null);
   const surface = useRef<Surface | null>(null);
@@ -100,6 +100,15 @@ export const MapPane = forwardRef<MapHandle, Props>(function MapPane(props, hand
   useEffect(() => {
     if (ready) surface.current?.light(hover, chosen);
   }, [ready, hover, chosen, hits]);
+  // once for each hit that is opened; the panel about it lies at the end of the line
+  useEffect(() => {
+    const hit = ready && chosen ? latest.current.hits.find((each) => each.id === chosen) : undefined;
+    const panel = document.querySelector(".inspector")?.clientWidth ?? 0;
+    const width = box.current?.clientWidth ?? 0;
+    if (!hit?.bounds || panel > width * 0.8) return;
+    const taken = panel + 24;
+    surface.current?.reveal(hit.bounds, direction === "rtl" ? { left: taken, right: 0 } : { left: 0, right: taken });
+  }, [ready, chosen, direction]);
   // by what it says: the address is read anew at every move of the map
   const areaKey = JSON.stringify([area.polygon, area.within]);
   useEffect(() => {

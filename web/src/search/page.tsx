@@ -275,7 +275,8 @@ export function SearchPage({ query, facts }: Props) {
         />
       </div>
       <div class="panes">
-        <div class="list" id="results">
+        <div class="list">
+          {asksSomething(state) && <h1 class="hidden">{t("results")}</h1>}
           {asksSomething(state) ? (
             <Results
               answer={found?.answer ?? null}

@@ -58,7 +58,7 @@ export function App() {
       {/* biome-ignore lint/a11y/useValidAnchor: it is the way to a section of this page; the fragment holds the screen */}
       <a
         class="skip"
-        href="#results"
+        href="#content"
         onClick={(event) => (event.preventDefault(), document.querySelector<HTMLElement>("main")?.focus())}
       >
         {t("skip")}
@@ -72,7 +72,7 @@ export function App() {
         }}
         openHelp={() => setHelp(true)}
       />
-      <main tabIndex={-1} class={`screen ${route.screen}`}>
+      <main id="content" tabIndex={-1} class={`screen ${route.screen}`}>
         {problem ? (
           <div class="state bad" role="alert">
             <h1>{problem.status === 401 ? t("needsToken") : t("unreachable")}</h1>
