@@ -38,7 +38,7 @@ demo: .venv-demo/$(STAMP) ## index, search in four languages, write demo/report.
 	.venv-demo/bin/geoglot demo $(if $(DATA),"$(DATA)") --out "$(OUT)"
 
 web/node_modules/$(STAMP): web/package.json web/package-lock.json web/.npmrc
-	cd web && npm ci --no-audit --no-fund
+	cd web && npm install --no-save --no-audit --no-fund
 	touch $@
 
 $(PAGE)/index.html: web/node_modules/$(STAMP) web/index.html web/vite.config.ts web/tsconfig.json $(shell find web/src web/public -type f)
