@@ -1,18 +1,20 @@
 """LAVT on the Dubai benchmark at a size that one CPU core trains in minutes: a tiny Swin, from nothing.
 
 Pictures of 128 pixels, about 6 metres each; 600 samples an epoch, in windows of at least half a side, mirrored and
-turned. With so few steps the rate rises and falls, and the average of the weights is kept.
+turned. With so few steps the rate rises and falls, and the average of the weights is kept. With the paper's weights of
+the classes (0.9 and 1.1) and 10 epochs it marked bare land and nothing else, in the validation part as well; an error
+in the foreground counts three times here.
 """
 
 from geoglot.engine.segmentation.recipe import SegmentationRecipe
 
 RECIPE = SegmentationRecipe(
     method="lavt",
-    config={"decoder": 64},
+    config={"decoder": 64, "class_weights": (1.0, 3.0)},
     size="compact",
     datasets=("dubai",),
     side=128,
-    epochs=10,
+    epochs=16,
     samples=600,
     batch=8,
     learning_rate=1e-3,
