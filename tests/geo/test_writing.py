@@ -48,7 +48,9 @@ def hits():
 
 
 def read_back(path, kind):
-    return geopandas.read_parquet(path) if kind == "geoparquet" else geopandas.read_file(path)
+    if kind == "geoparquet":
+        return geopandas.read_parquet(path)
+    return geopandas.read_file(path, **({"layer": "hits"} if kind == "gpkg" else {}))  # beside its style for QGIS
 
 
 @pytest.mark.parametrize("kind", SUFFIX)
@@ -92,10 +94,11 @@ def test_geojson_follows_rfc_7946(tmp_path, hits):
     assert shapely.geometry.shape(land["geometry"]).exterior.is_ccw
 
 
-def test_the_geopackage_has_one_layer_in_wgs84(tmp_path, hits):
+def test_the_geopackage_has_one_layer_in_wgs84_and_its_style(tmp_path, hits):
     write_hits(hits, tmp_path / "a.gpkg", format="gpkg")
     with sqlite3.connect(tmp_path / "a.gpkg") as database:
-        assert database.execute("select table_name, srs_id from gpkg_contents").fetchall() == [("hits", 4326)]
+        assert database.execute("select table_name, srs_id from gpkg_geometry_columns").fetchall() == [("hits", 4326)]
+        assert database.execute("select f_table_name, useAsDefault from layer_styles").fetchall() == [("hits", 1)]
         assert database.execute("pragma integrity_check").fetchone() == ("ok",)
     database.close()
 
