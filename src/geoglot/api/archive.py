@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
@@ -10,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from geoglot.api.answer import Answer
-from geoglot.api.area import parse_time
+from geoglot.api.captions_said import saying, with_captions
+from geoglot.api.judging import judged
 from geoglot.api.query import Query, Term, build_query, combine
+from geoglot.api.second_look import SecondLook, reader_of, second_look
+from geoglot.api.selection import Area, existing_paths, selection_of
 from geoglot.api.spread import spread_of
 from geoglot.core.errors import BundleError, UsageError
-from geoglot.core.records import Band, Bounds, Hit
+from geoglot.core.records import Band
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,21 +26,11 @@ if TYPE_CHECKING:
     from geoglot.api.place import PlaceReader
     from geoglot.api.rerank import PictureReader, SecondReader
     from geoglot.archive.captioning import CaptioningProgress, CaptioningReport
-    from geoglot.archive.filter import Filter
     from geoglot.archive.ingest import IngestReport, Progress
-    from geoglot.archive.search import RawHit
     from geoglot.archive.store import ArchiveStore
     from geoglot.archive.verify import VerifyReport
-    from geoglot.metrics.confidence import Thresholds
     from geoglot.models.bundle import Bundle
     from geoglot.models.captioner import CaptionerBundle
-    from geoglot.text.search_words import WordQuery
-
-SecondLook = Callable[["NDArray[np.float32]", "Sequence[RawHit]", int], "tuple[list[RawHit], tuple[str, ...]]"]
-"""Query vector, hits and number of candidates to re-ordered hits and notes."""
-
-Area = Bounds | Sequence[float] | Mapping[str, Any]
-"""Where to look: west, south, east, north in degrees, or a GeoJSON polygon."""
 
 
 class Archive:
@@ -291,10 +283,10 @@ class Archive:
         elif str(rerank) == "none":
             rerank = None
         look = None if rerank is None or str(rerank) == "exact" else self._second_look(str(rerank), query)
-        selection = _filter(within, after, before, source, polygon=polygon, gsd=gsd)
+        selection = selection_of(within, after, before, source, polygon=polygon, gsd=gsd)
         unsaid: tuple[str, ...] = ()
         if said is not None:
-            selection, unsaid = self._saying(said, language, selection)
+            selection, unsaid = saying(self.store.words, said, language, selection)
         vector = self._turned(self.query_vector(query), right, wrong)
         last = offset + k
         many = last if look is None else max(last, candidates)
@@ -305,8 +297,8 @@ class Archive:
         if look is not None and found:
             found, notes = look(vector, found, candidates)
         unknown, understood = self._words_of(query)
-        judged = self._with_bands(query, vector, found[offset:last], selection, first=offset + 1)
-        hits = self._with_captions(judged, query.language, said)
+        sure = judged(self.store, self.encoder, query, vector, found[offset:last], selection, first=offset + 1)
+        hits = with_captions(self.store.words, sure, query.language, said)
         if not understood:
             hits = tuple(replace(h, band=Band.UNCERTAIN) if h.band is Band.LIKELY else h for h in hits)
         spread = spread_of(*self.store.sample_scores(vector, selection), hits)
@@ -340,40 +332,6 @@ class Archive:
         rows = [found[one].vector / max(float(np.linalg.norm(found[one].vector)), 1e-9) for one in ids]
         return np.stack(rows) if rows else np.zeros((0, self.store.dimension), np.float32)
 
-    def _saying(
-        self, said: WordQuery, language: str | None, selection: Filter | None
-    ) -> tuple[Filter, tuple[str, ...]]:
-        """The selection narrowed to tiles whose caption says something; notes on what no caption says."""
-        from geoglot.archive.filter import Filter
-
-        index = self.store.words
-        if index is None:
-            cause, remedy = "need captions, and this archive has none", "run 'geoglot caption --archive DIR' first"
-            raise UsageError("words", cause=cause, remedy=remedy)
-        if language is not None and language not in index.languages():
-            cause = f"is no language of this archive's captions ({', '.join(index.languages())})"
-            raise UsageError(f"language {language}", cause=cause, remedy="leave it out, or write captions in it")
-        found = index.matching(said, () if language is None else (language,))
-        unsaid = [text for phrase, text in zip(said.wanted, said.texts, strict=True) if not index.says(phrase)]
-        notes = (f"no caption says {', '.join(unsaid)}",) if unsaid else ()
-        return replace(selection or Filter(), ids=found), notes
-
-    def _with_captions(self, hits: tuple[Hit, ...], language: str | None, said: WordQuery | None) -> tuple[Hit, ...]:
-        """Hits with captions: one that says what was asked for, in a language, else in English, else in any."""
-        index = self.store.words if hits else None
-        if index is None:
-            return hits
-        known = index.captions([bytes.fromhex(hit.id) for hit in hits])
-        order = dict.fromkeys(one for one in (language, "en", *index.languages()) if one is not None)
-        told = []
-        for hit in hits:
-            captions = known.get(bytes.fromhex(hit.id), {})
-            there = [(captions[one].caption or "", one) for one in order if one in captions and captions[one].caption]
-            if said is not None:
-                there.sort(key=lambda pair: not said.fits(pair[0]))
-            told.append(replace(hit, caption=there[0][0], caption_language=there[0][1]) if there else hit)
-        return tuple(told)
-
     def _words_of(self, query: Query) -> tuple[tuple[str, ...], bool]:
         """What is to be said of words that the model never saw, and whether it understands all wanted terms."""
         known = self.encoder.known_words
@@ -385,68 +343,10 @@ class Archive:
         return (note,) * bool(unknown), all(known.understands(text) for text in wanted)
 
     def _second_look(self, rerank: str, query: Query) -> SecondLook:
-        """The function that re-orders the first candidates; made before the search, so that a slip is told at once."""
-        from geoglot.api.place import PlaceReader, places_first
-        from geoglot.api.rerank import PictureReader, SecondReader, check_for_matcher, reordered, words_of
-        from geoglot.metrics.reciprocal import reciprocal_scores
-
-        reader = None if rerank == "reciprocal" else self._reader(rerank)
-        words: list[tuple[str, float]] = []
-        if isinstance(reader, PlaceReader):
-            return places_first(reader, query, rerank)
-        if isinstance(reader, PictureReader):
-            check_for_matcher(query, rerank)
-            texts = self._text_terms(query)
-        else:
-            words = words_of(query, rerank)
-
-        def look(
-            vector: NDArray[np.float32], found: Sequence[RawHit], candidates: int
-        ) -> tuple[list[RawHit], tuple[str, ...]]:
-            import numpy as np
-
-            first, rest = found[:candidates], list(found[candidates:])
-            rows = np.stack([raw.vector for raw in first])
-            if reader is None:
-                return [*reordered(first, reciprocal_scores(vector, rows, self.encoder.neutral)), *rest], ()
-            if isinstance(reader, SecondReader):
-                scores = reader.word_scores(first, words)
-            else:
-                scores = reader.picture_scores(first, query) + rows.astype(np.float64) @ texts
-            gone = int(np.isneginf(scores).sum())
-            notes = (f"{gone} of {len(first)} candidates could not be read again and follow the others",)
-            return [*reordered(first, scores), *rest], notes if gone else ()
-
-        return look
-
-    def _reader(self, rerank: str) -> SecondReader | PictureReader | PlaceReader:
-        """What reads pixels for a second look: a scorer, a matcher or a place bundle, kept for the next search."""
-        if rerank not in self._readers:
-            from geoglot.api.place import PlaceReader
-            from geoglot.api.rerank import PictureReader, SecondReader
-            from geoglot.models.bundle import kind_of, read_manifest
-            from geoglot.models.matcher import load_matcher
-            from geoglot.models.place import load_place
-            from geoglot.models.scorer import load_scorer
-
-            kind = kind_of(read_manifest(rerank)[1])
-            if kind == "place":
-                self._readers[rerank] = PlaceReader(load_place(rerank))
-            elif kind == "matcher":
-                self._readers[rerank] = PictureReader(load_matcher(rerank))
-            else:
-                self._readers[rerank] = SecondReader(load_scorer(rerank))
-        return self._readers[rerank]
-
-    def _text_terms(self, query: Query) -> NDArray[np.float64]:
-        """The sum of the weighted texts of a query, (D,); zeros without texts."""
-        import numpy as np
-
-        texts = [(term.text, term.weight) for term in query.terms if term.text is not None]
-        if not texts:
-            return np.zeros(self.encoder.dimension)
-        rows = self.encoder.encode_texts([text for text, _ in texts]).astype(np.float64)
-        return np.asarray(np.array([weight for _, weight in texts]) @ rows)
+        """The second look that a name stands for; what reads pixels is kept for the next search."""
+        if rerank != "reciprocal" and rerank not in self._readers:
+            self._readers[rerank] = reader_of(rerank)
+        return second_look(self._readers.get(rerank), rerank, query, self.encoder)
 
     def query_vector(self, query: Query) -> NDArray[np.float32]:
         """The query as one unit vector: ``(D,)`` float32."""
@@ -609,47 +509,6 @@ class Archive:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _with_bands(
-        self,
-        query: Query,
-        vector: NDArray[np.float32],
-        found: Sequence[RawHit],
-        selection: Filter | None,
-        *,
-        first: int = 1,
-    ) -> tuple[Hit, ...]:
-        """The found rows as hits, each with how sure it is among what this query finds in the same selection."""
-        if not found:
-            return ()
-        import numpy as np
-
-        from geoglot.metrics.confidence import DECIDING_ROWS, bands
-
-        by_picture = any(term.by_example for term in query.terms)
-        # whatever is shown and in which order: whether the thing is there is decided by the truly best rows
-        best = self.store.search(vector, k=DECIDING_ROWS, filter=selection, collapse=False, exact=True)
-        judged = bands(
-            vector,
-            np.stack([raw.vector for raw in found]),
-            np.stack([raw.vector for raw in best]),
-            self.store.background_sample(),
-            neutral=None if by_picture else self.encoder.neutral,
-            thresholds=_thresholds(self.encoder, "picture" if by_picture else "text"),
-        )
-        return tuple(
-            Hit(
-                rank=rank,
-                score=min(1.0, max(-1.0, raw.score)),  # stored vectors are rounded: a cosine may come out above 1
-                band=Band.LIKELY if raw.same_place else band,
-                id=raw.id,
-                source=raw.source,
-                tile=raw.tile,
-                merged=raw.merged,
-                same_place=raw.same_place,
-            )
-            for rank, (raw, band) in enumerate(zip(found, judged, strict=True), first)
-        )
-
     def _picture_vector(self, path: Path) -> NDArray[np.float32]:
         """The mean of a picture's tiles as a unit vector. It is decoded in a child process, as any user's file."""
         import numpy as np
@@ -701,54 +560,3 @@ def _load(model: str | Path | Bundle) -> Bundle:
     from geoglot.models.bundle import Bundle, load_bundle
 
     return model if isinstance(model, Bundle) else load_bundle(model)
-
-
-def _thresholds(model: Bundle, kind: str) -> Thresholds:
-    """The model's thresholds for queries by text or by picture; a model without them never says "likely"."""
-    from geoglot.metrics.confidence import Thresholds
-
-    calibrated = model.manifest.get("confidence", {}).get(kind)
-    if calibrated is None:
-        return Thresholds(likely=float("inf"), uncertain=float("-inf"))
-    return Thresholds(likely=float(calibrated["likely"]), uncertain=float(calibrated["uncertain"]))
-
-
-def existing_paths(given: str | Path | Sequence[str | Path]) -> list[Path]:
-    """One path or several, all of them there.
-
-    Raises:
-        UsageError: One of them does not exist.
-    """
-    paths = [Path(given)] if isinstance(given, str | os.PathLike) else [Path(one) for one in given]
-    for path in paths:
-        if not os.path.lexists(path):
-            raise UsageError(path, cause="does not exist", remedy="check the path")
-    return paths
-
-
-def _filter(
-    within: Area | None,
-    after: str | date | datetime | None,
-    before: str | date | datetime | None,
-    source: str | Sequence[str] | None,
-    *,
-    polygon: Mapping[str, Any] | None = None,
-    gsd: Sequence[float] | None = None,
-) -> Filter | None:
-    """One filter of all that narrows the search; ``None`` when nothing does."""
-    if within is None and polygon is None and gsd is None and after is None and before is None and not source:
-        return None
-    from geoglot.archive.filter import Filter
-
-    if isinstance(within, Mapping) and polygon is not None:
-        raise UsageError("within and polygon", cause="are two polygons", remedy="give one of them")
-    polygon = within if isinstance(within, Mapping) else polygon
-    bbox = within if not isinstance(within, Mapping) else None
-    return Filter.from_options(
-        bbox=bbox,
-        polygon=polygon,
-        after=parse_time(after),
-        before=parse_time(before),
-        sources=(source,) if isinstance(source, str) else tuple(source or ()),
-        gsd=gsd,
-    )

@@ -217,7 +217,7 @@ class Captioner:
         Raises:
             UsageError: A path is not there, an option makes no sense, or the captioner does not write the language.
         """
-        from geoglot.api.archive import existing_paths
+        from geoglot.api.selection import existing_paths
         from geoglot.geo.decoder import Decoder, ReadOptions
         from geoglot.geo.discover import discover
 

@@ -155,8 +155,8 @@ def explain(
         >>> found.words, found.how, found.heat.shape == found.picture.shape[:2]
         (('blue', 'sea'), 'occlusion', True)
     """
-    from geoglot.api.archive import existing_paths
     from geoglot.api.explain_source import SHOWN_SIDE, best_tile, opened, shown
+    from geoglot.api.selection import existing_paths
     from geoglot.text.language import detect
 
     words = split_words(text)

@@ -145,7 +145,7 @@ def only_picture(path: Path, *, side: int) -> NDArray[np.uint8]:
         SourceError: It cannot be read, or holds nothing.
         UsageError: It is not there.
     """
-    from geoglot.api.archive import existing_paths
+    from geoglot.api.selection import existing_paths
 
     existing_paths(path)
     everything = Window(0, 0, 1 << 31, 1 << 31)

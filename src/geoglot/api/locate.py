@@ -174,7 +174,8 @@ def locate(
         Traceback (most recent call last):
         geoglot.core.errors.UsageError: query: asks for nothing. Remedy: give a text, --like PICTURE or --term 'WORDS:WEIGHT'.
     """  # noqa: E501 (one message, one line)
-    from geoglot.api.archive import Archive, existing_paths
+    from geoglot.api.archive import Archive
+    from geoglot.api.selection import existing_paths
 
     query = build_query(text, like=like).with_language()
     if k < 0 or not 1 <= levels <= 9:

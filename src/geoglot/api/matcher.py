@@ -152,8 +152,8 @@ class Matcher:
         """
         import numpy as np
 
-        from geoglot.api.archive import existing_paths
         from geoglot.api.explain_source import as_window
+        from geoglot.api.selection import existing_paths
 
         paths = existing_paths([first, *others])
         own, theirs = as_window(window), as_window(other_window)

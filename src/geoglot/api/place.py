@@ -22,7 +22,7 @@ from geoglot.models.bundle import SHIPPED
 from geoglot.models.place import SHIPPED_PLACE
 
 if TYPE_CHECKING:
-    from geoglot.api.archive import SecondLook
+    from geoglot.api.second_look import SecondLook
     from geoglot.archive.search import RawHit
     from geoglot.geo.decoder import Decoder
     from geoglot.models.place import PlaceBundle

@@ -244,7 +244,7 @@ class Segmenter:
             SourceError: The file cannot be read.
             UsageError: It is not there, or an option makes no sense.
         """
-        from geoglot.api.archive import existing_paths
+        from geoglot.api.selection import existing_paths
 
         shaping = Shaping(
             threshold=self.threshold if threshold is None else threshold,
@@ -308,7 +308,7 @@ class Segmenter:
         Raises:
             UsageError: A path is not there, or an option makes no sense.
         """
-        from geoglot.api.archive import existing_paths
+        from geoglot.api.selection import existing_paths
         from geoglot.geo.discover import discover
 
         every = list(discover(existing_paths(paths)))

@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     """Index and tell what was done."""
     import sys
 
-    from geoglot.api.archive import existing_paths
+    from geoglot.api.selection import existing_paths
     from geoglot.cli._output import choose_format, show_facts, size_text
     from geoglot.cli._progress import progress_display
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from geoglot.api.archive import Area
     from geoglot.api.saved_query import SavedQuery
+    from geoglot.api.selection import Area
 
 GROUP = "Your archive"
 SUMMARY = "Find places by describing them or by showing an example."
