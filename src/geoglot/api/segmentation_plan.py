@@ -11,8 +11,8 @@ from geoglot.text.language import detect
 from geoglot.text.position_words import parse_phrase
 
 if TYPE_CHECKING:
+    from geoglot.api.position_rules import Frame
     from geoglot.api.segmenter import PhraseFound
-    from geoglot.geo.position_rules import Frame
     from geoglot.geo.regions import PixelRegion
     from geoglot.geo.source import SourceInfo
     from geoglot.geo.sweep import SweepGrid
@@ -57,8 +57,8 @@ class Plan:
         Returns:
             For each phrase its regions, and what became of it.
         """
+        from geoglot.api.position_rules import LEAST_PIXELS, frame_of
         from geoglot.api.segmenter import PhraseFound
-        from geoglot.geo.position_rules import LEAST_PIXELS, frame_of
 
         metres = info.gsd_m or (gsd_m or ASSUMED_GSD_M) / grid.scale
         least = LEAST_PIXELS * grid.scale
@@ -88,7 +88,7 @@ class Plan:
 
 def _chosen(asked: Asked, found: dict[str, Sequence[PixelRegion]], frame: Frame) -> tuple[list[PixelRegion], list[str]]:
     """The regions that are meant, and, where there are none, why."""
-    from geoglot.geo.position_rules import apply_rule
+    from geoglot.api.position_rules import apply_rule
 
     parsed = asked.parsed
     left = list(found[parsed.core])
@@ -108,7 +108,7 @@ def _chosen(asked: Asked, found: dict[str, Sequence[PixelRegion]], frame: Frame)
 
 def _anchors(rule: PositionRule, found: dict[str, Sequence[PixelRegion]], frame: Frame) -> list[PixelRegion]:
     """What a neighbour can be: what was found of it, after its own rules."""
-    from geoglot.geo.position_rules import apply_rule
+    from geoglot.api.position_rules import apply_rule
 
     if rule.anchor is None:
         return []

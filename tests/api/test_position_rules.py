@@ -7,8 +7,8 @@ import math
 import pytest
 from shapely import Polygon, box
 
+from geoglot.api.position_rules import apply_rule, frame_of, length_of
 from geoglot.core.position import PositionRule
-from geoglot.geo.position_rules import apply_rule, frame_of, length_of
 from geoglot.geo.regions import PixelRegion
 from geoglot.text.position_words import parse_phrase
 
