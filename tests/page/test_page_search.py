@@ -157,6 +157,8 @@ def test_list_and_map_are_linked(visit: Visitor) -> None:
     page.locator(f".card[data-id='{identifier}']").hover()
     page.locator(f".flag.lit[data-ids='{identifier}']").wait_for()
     page.mouse.move(5, 5)
+    flag = page.locator(f".flag[data-ids='{identifier}']:not(.lit)")
+    flag.wait_for()
     box = flag.bounding_box()
     page.mouse.move(box["x"] + 3, box["y"] + box["height"] + 6)
     page.locator(".card.lit").wait_for()
