@@ -166,6 +166,13 @@ class Visit:
             self.page.keyboard.press("Enter")
         self.page.locator(".results:not(.stale) .card").first.wait_for()
 
+    def until(self, condition: str, seconds: float = 30.0) -> None:
+        """Wait until an expression is true; asked from outside, as the page's policy lets no text be evaluated."""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < end, f"never came true: {condition}"
+            self.page.wait_for_timeout(50)
+
     def shot(self, name: str) -> None:
         """Keep a picture for people to look at."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ def test_from_a_hit_to_its_scene_heat_map_and_second_date(visit: Visitor) -> Non
     here = visit(graphics=True)
     page = here.go("#/search?t=houses&from=2023-01-01&to=2024-01-01")
     page.locator(".card .open").first.focus()
-    with page.expect_response("**/v1/tiles/**") as tile:
+    with page.expect_response("**/v1/tiles/**", timeout=90_000) as tile:
         page.keyboard.press("o")
     assert tile.value.status == 200
     assert tile.value.headers["content-type"] == "image/png"
@@ -68,11 +68,12 @@ def test_a_picture_without_a_place_is_moved_and_zoomed(visit: Visitor) -> None:
     assert picture.get_attribute("viewBox") == "0 0 512 400"
     picture.focus()
     picture.press("+")
+    here.until("document.querySelector('.plainView svg').getAttribute('viewBox') !== '0 0 512 400'")
     # 1.4 times larger, about the middle: 512 / 1.4 = 365.7 wide, from (512 - 365.7) / 2 = 73.1
     x, _, width, _ = map(float, str(picture.get_attribute("viewBox")).split())
     assert (x, width) == (pytest.approx(73.14, abs=0.1), pytest.approx(365.7, abs=0.1))
     picture.press("ArrowRight")
-    assert float(str(picture.get_attribute("viewBox")).split()[0]) > x
+    here.until(f"parseFloat(document.querySelector('.plainView svg').getAttribute('viewBox')) > {x} + 1")
     page.locator(".peakMark").first.wait_for()
 
 
@@ -107,7 +108,7 @@ def test_the_archive_says_what_failed_and_indexes_more(visit: Visitor) -> None:
     assert "is text, not pixels" in row.inner_text()
     assert row.locator(".band").inner_text() == "failed"
     page.get_by_label("State", exact=True).select_option("failed")
-    page.wait_for_function("document.querySelectorAll('.sources tbody tr').length === 1")
+    here.until("document.querySelectorAll('.sources tbody tr').length === 1")
     page.get_by_label("State", exact=True).select_option("")
     assert page.locator(".recall tbody tr").count() == 2
     page.get_by_label("Folder or file").fill("../elsewhere")

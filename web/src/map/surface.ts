@@ -93,6 +93,13 @@ export class Surface {
       this.refresh();
       this.events.moved(this.view(), this.bounds(), "originalEvent" in event && Boolean(event.originalEvent));
     });
+    // for tests and screenshots: all that was asked for is drawn
+    this.map.on("idle", () => {
+      container.dataset.idle = "true";
+    });
+    this.map.on("movestart", () => {
+      delete container.dataset.idle;
+    });
     this.map.on("mousemove", "hits-fill", (event) => {
       if (this.stopDrawing) return;
       this.map.getCanvas().style.cursor = "pointer";
