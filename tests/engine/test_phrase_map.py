@@ -17,7 +17,14 @@ from geoglot.data.ground_words import GROUND_WORDS, ground_word
 from geoglot.engine import export
 from geoglot.engine.phrase_map import batches
 from geoglot.engine.phrase_map.batches import CaptionDrawer, MaskDrawer, chosen_phrases, draw_part, padded
-from geoglot.engine.phrase_map.export import PhraseGraph, PixelGraph, is_early_fusion_run, is_segmenter_run, load_run
+from geoglot.engine.phrase_map.export import (
+    PhraseGraph,
+    PixelGraph,
+    best_threshold,
+    is_early_fusion_run,
+    is_segmenter_run,
+    load_run,
+)
 from geoglot.engine.phrase_map.pictures import SURVEYED_CLASSES, MappedPicture, words_in_captions
 from geoglot.engine.phrase_map.training import (
     Material,
@@ -201,6 +208,38 @@ def test_a_recipe_names_its_settings_and_a_run_its_kind(tmp_path: Path) -> None:
         segmenter_recipe({"round": 3})
     with pytest.raises(DataError, match="is no run of the segmenter"):
         load_run(tmp_path)
+
+
+class Hesitant:
+    """Gives 0.32 where land is and 0.27 elsewhere, whatever is asked: only a threshold of 0.3 tells land apart."""
+
+    def __init__(self, picture: MappedPicture) -> None:
+        self.land = (picture.classes == 1)[::4, ::4]
+
+    def features(self, pixels: np.ndarray) -> np.ndarray:
+        assert pixels.shape == (1, 96, 96, 3)
+        return np.zeros((1, 1, 24, 24), np.float32)
+
+    def phrases(self, texts: list[str]) -> np.ndarray:
+        return np.zeros((len(texts), 2), np.float32)
+
+    def scores(self, features: np.ndarray, phrases: np.ndarray) -> np.ndarray:
+        return np.where(self.land, 0.32, 0.27).astype(np.float32)[None, None].repeat(len(phrases), axis=1)
+
+
+def test_the_threshold_is_where_masks_fit_best() -> None:
+    classes = np.full((96, 96), 1, np.uint8)
+    classes[:, 48:] = 5  # unknown, so that land is all there is to ask for
+    classes[:8] = 2
+    picture = MappedPicture(
+        pixels=np.zeros((96, 96, 3), np.uint8),
+        classes=classes,
+        names=("water", "land", "pier", "", "", ""),
+        surveyed=True,
+    )
+    asked = [phrase.name for phrase in picture.phrases() if phrase.mask.any()]
+    assert asked == ["land"]
+    assert best_threshold(Hesitant(picture), [[picture]]) == 0.3  # type: ignore[arg-type]
 
 
 def test_kinds_of_runs_are_told_apart(tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ from geoglot.text.tokenizer import Tokenizer
 
 KIND: Final = "product-segmenter"
 CHECKPOINT, STATE, SUMMARY = "checkpoint.safetensors", "state.safetensors", "summary.json"
-_HELD_BACK_SEED: Final = 1_000_003
+HELD_BACK_SEED: Final = 1_000_003
+"""Of rendered scenes that choose and check, and are never learnt from."""
 
 Log = Callable[[dict[str, Any]], None]
 
@@ -160,7 +161,7 @@ def read_material(recipe: SegmenterRecipe, data_root: Path | None, progress: Pro
         masks=MaskDrawer([list(surveyed.values()), rendered, referred], recipe.side, recipe.languages, generator),
         captions=captions,
         surveyed=surveyed_pictures(VALIDATION_TILES, data_root),
-        rendered=rendered_pictures(24, _HELD_BACK_SEED, progress),
+        rendered=rendered_pictures(24, HELD_BACK_SEED, progress),
     )
 
 
