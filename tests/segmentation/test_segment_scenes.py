@@ -182,7 +182,7 @@ def test_nothing_is_an_empty_layer_and_is_said(segmenter: Segmenter, scene: Path
     found = segmenter.segment(scene, "a giraffe", out=tmp_path / "none.gpkg", mask=tmp_path / "none.tif")
     assert found.empty
     assert found.unknown_words == ("giraffe",)
-    assert any("nothing found" in note for note in found.all_notes)
+    assert any("the layer of 'a giraffe' is empty" in note for note in found.all_notes)
     layer = pyogrio.read_dataframe(tmp_path / "none.gpkg", layer="regions")
     assert len(layer) == 0
     assert layer.crs.to_epsg() == 32632

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from geoglot.core.position import ParsedPhrase, PositionRule
+from geoglot.text.known_words import content_words
 from geoglot.text.language import detect
 from geoglot.text.position_words import parse_phrase
 
@@ -66,9 +67,12 @@ class Plan:
         found = dict(zip(self.texts, instances, strict=True))
         chosen, told = [], []
         for one in self.asked:
-            kept, notes = _chosen(one, found, frame)
-            if one.unknown:
-                notes.append(f"the model has never seen {', '.join(one.unknown)}: it goes by how the word is spelt")
+            unseen = f"the model has never seen {', '.join(one.unknown)}"
+            if _understood(one):
+                kept, notes = _chosen(one, found, frame)
+                notes += [f"{unseen}: it goes by how the word is spelt"] * bool(one.unknown)
+            else:
+                kept, notes = [], [f"{unseen}: the layer of '{one.phrase}' is empty"]
             if info.gsd_m is None and any(rule.anchor is not None for rule in one.parsed.rules):
                 notes.append(f"how near things are is judged as if a pixel were {metres:g} m")
             chosen.append(kept)
@@ -84,6 +88,11 @@ class Plan:
                 )
             )
         return chosen, tuple(told)
+
+
+def _understood(asked: Asked) -> bool:
+    """Whether the model knows more than half of the words that carry meaning; what it marks otherwise is a guess."""
+    return not asked.unknown or 2 * len(asked.unknown) < len(content_words(asked.phrase))
 
 
 def _chosen(asked: Asked, found: dict[str, Sequence[PixelRegion]], frame: Frame) -> tuple[list[PixelRegion], list[str]]:
