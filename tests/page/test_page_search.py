@@ -90,8 +90,8 @@ def test_a_picture_a_tile_and_a_saved_query_are_terms(visit: Visitor, imagery: P
     page = here.go()
     page.locator(".ask input[type=file]").set_input_files(imagery / "photo.png")
     page.locator(".card").first.wait_for()
-    assert page.locator(".card .file").first.inner_text().endswith("photo.png")
-    assert page.locator(".card .facts").first.inner_text() == "no location"
+    assert str(page.locator(".card .file").first.text_content()).endswith("photo.png")
+    assert page.locator(".card .facts").first.text_content() == "no location"
     similar = cards(page)[1]
     page.locator(f"[data-id='{similar}'] .open").focus()
     page.keyboard.press("s")
@@ -160,6 +160,8 @@ def test_list_and_map_are_linked(visit: Visitor) -> None:
     flag = page.locator(f".flag[data-ids='{identifier}']:not(.lit)")
     flag.wait_for()
     box = flag.bounding_box()
+    page.locator(".surface[data-idle]").wait_for(timeout=90_000)  # footprints are drawn after their numbers
+    page.mouse.move(box["x"] + 15, box["y"] + box["height"] + 12)
     page.mouse.move(box["x"] + 16, box["y"] + box["height"] + 12)
     page.locator(".card.lit").wait_for()
     page.mouse.click(box["x"] + 16, box["y"] + box["height"] + 12)
@@ -198,7 +200,7 @@ def test_the_cut_off_dims_what_lies_below(visit: Visitor) -> None:
     here.until("document.querySelectorAll('.card.dim').length > 0")
     for _ in range(4):
         slider.press("PageDown")
-    kept = page.locator(".card:not(.dim) .score").all_inner_texts()
+    kept = page.locator(".card:not(.dim) .score").all_text_contents()
     cut = float(page.url.split("cut=")[1].split("&")[0])
     assert kept
     assert all(float(score) >= cut - 0.005 for score in kept)
