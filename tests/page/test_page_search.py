@@ -179,6 +179,8 @@ def test_list_and_map_are_linked(visit: Visitor) -> None:
     here.shot("search")
     canvas = page.locator(".surface canvas").bounding_box()
     page.keyboard.press("Escape")
+    page.locator(".inspector").wait_for(state="detached")
+    page.locator(".surface[data-idle]").wait_for(timeout=90_000)
     page.mouse.move(canvas["x"] + 30, canvas["y"] + canvas["height"] - 120)
     page.mouse.down()
     page.mouse.move(canvas["x"] + 160, canvas["y"] + canvas["height"] - 160, steps=5)
