@@ -27,6 +27,16 @@ def wait_for_map(page: Page) -> None:
     page.locator(".flag, .cluster").first.wait_for()
 
 
+def flag_in_view(page: Page) -> str:
+    """The hit of a number whose footprint does not begin outside the map."""
+    canvas = page.locator(".surface canvas").bounding_box()
+    for flag in page.locator(".flag").all():
+        box = flag.bounding_box()
+        if box["x"] > canvas["x"] and canvas["y"] < box["y"] < canvas["y"] + canvas["height"] - 60:
+            return str(flag.get_attribute("data-ids"))
+    pytest.fail("no hit begins within the map")
+
+
 @pytest.mark.parametrize(
     ("language", "words"),
     [
@@ -90,8 +100,8 @@ def test_a_picture_a_tile_and_a_saved_query_are_terms(visit: Visitor, imagery: P
     page = here.go()
     page.locator(".ask input[type=file]").set_input_files(imagery / "photo.png")
     page.locator(".card").first.wait_for()
-    assert page.locator(".card .file").first.inner_text() == "photo.png"
-    assert page.locator(".card .facts").first.inner_text() == "no location"
+    assert str(page.locator(".card .file").first.text_content()).endswith("photo.png")
+    assert page.locator(".card .facts").first.text_content() == "no location"
     similar = cards(page)[1]
     page.locator(f"[data-id='{similar}'] .open").focus()
     page.keyboard.press("s")
@@ -152,25 +162,32 @@ def test_list_and_map_are_linked(visit: Visitor) -> None:
     here = visit(graphics=True)
     page = here.go("#/search?t=houses&at=13.386,52.5169,15.5")
     wait_for_map(page)
-    flag = page.locator(".flag").first
-    identifier = flag.get_attribute("data-ids")
+    identifier = flag_in_view(page)
     page.locator(f".card[data-id='{identifier}']").hover()
     page.locator(f".flag.lit[data-ids='{identifier}']").wait_for()
     page.mouse.move(5, 5)
     flag = page.locator(f".flag[data-ids='{identifier}']:not(.lit)")
     flag.wait_for()
     box = flag.bounding_box()
-    page.mouse.move(box["x"] + 3, box["y"] + box["height"] + 6)
+    page.locator(".surface[data-idle]").wait_for(timeout=90_000)  # footprints are drawn after their numbers
+    page.mouse.move(box["x"] + 15, box["y"] + box["height"] + 12)
+    page.mouse.move(box["x"] + 16, box["y"] + box["height"] + 12)
     page.locator(".card.lit").wait_for()
-    page.mouse.click(box["x"] + 3, box["y"] + box["height"] + 6)
+    page.mouse.click(box["x"] + 16, box["y"] + box["height"] + 12)
     page.get_by_role("region", name="Place").wait_for()
     assert "hit=" in page.url
     here.shot("search")
     canvas = page.locator(".surface canvas").bounding_box()
     page.keyboard.press("Escape")
-    page.mouse.move(canvas["x"] + 30, canvas["y"] + canvas["height"] - 120)
+    page.locator(".inspector").wait_for(state="detached")
+    page.locator(".surface[data-idle]").wait_for(timeout=90_000)
+    page.wait_for_timeout(600)
+    start = (canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2)
+    page.mouse.move(*start)
     page.mouse.down()
-    page.mouse.move(canvas["x"] + 160, canvas["y"] + canvas["height"] - 160, steps=5)
+    for step in range(1, 6):  # at the pace of a hand
+        page.mouse.move(start[0] + 12 * step, start[1] + 8 * step)
+        page.wait_for_timeout(40)
     page.mouse.up()
     page.get_by_role("button", name="Search this area").click()
     here.until("location.hash.includes('box=')")
@@ -198,7 +215,7 @@ def test_the_cut_off_dims_what_lies_below(visit: Visitor) -> None:
     here.until("document.querySelectorAll('.card.dim').length > 0")
     for _ in range(4):
         slider.press("PageDown")
-    kept = page.locator(".card:not(.dim) .score").all_inner_texts()
+    kept = page.locator(".card:not(.dim) .score").all_text_contents()
     cut = float(page.url.split("cut=")[1].split("&")[0])
     assert kept
     assert all(float(score) >= cut - 0.005 for score in kept)
@@ -239,9 +256,10 @@ def test_export_and_copies(visit: Visitor) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="GeoJSON").click()
     written = json.loads(download.value.path().read_text(encoding="utf-8"))
-    names = {feature["properties"]["source"] for feature in written["features"]}
+    names = {feature["properties"]["source"].rpartition("/")[2] for feature in written["features"]}
     assert written["type"] == "FeatureCollection"
-    assert names == {"town-2024.tif", "coast.tif"}  # the town of 2023 and what has no time do not pass
+    assert {"town-2024.tif", "coast.tif"} <= names
+    assert not {"town-2023.tif", "photo.png"} & names  # too early; of unknown time
     page.get_by_role("button", name="Copy as command").click()
     command = page.evaluate("navigator.clipboard.readText()")
     assert command.startswith("geoglot search houses --archive town.archive")

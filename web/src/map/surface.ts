@@ -54,6 +54,7 @@ export class Surface {
   private waiting: (() => void)[] = [];
   private ready = false;
   private gone = false;
+  private dragged = false;
   private stopDrawing: (() => void) | null = null;
   private data: Record<string, Geo> = {};
   private basemap: string | null;
@@ -88,10 +89,15 @@ export class Surface {
       this.waiting = [];
       this.refresh();
     });
+    this.map.on("dragstart", () => {
+      this.dragged = true; // also when the drag breaks into a move of the page
+    });
     this.map.on("moveend", (event) => {
       if (this.gone) return;
       this.refresh();
-      this.events.moved(this.view(), this.bounds(), "originalEvent" in event && Boolean(event.originalEvent));
+      const byHand = this.dragged || ("originalEvent" in event && Boolean(event.originalEvent));
+      this.dragged = false;
+      this.events.moved(this.view(), this.bounds(), byHand);
     });
     // for tests and screenshots: all that was asked for is drawn
     this.map.on("idle", () => {

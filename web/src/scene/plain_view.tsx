@@ -76,7 +76,7 @@ export function PlainView(props: Props) {
         viewBox={`${view.x} ${view.y} ${seen.width} ${seen.height}`}
         role="application"
         aria-label={t("pictureOf", { name })}
-        tabIndex={0}
+        tabindex={0}
         onKeyDown={(event) => {
           const act = steps[event.key];
           if (!act) return;
