@@ -33,12 +33,13 @@ from torch.utils.hooks import RemovableHandle
 from geoglot.core import registry
 from geoglot.core.errors import UsageError
 from geoglot.data.published_segmentation import TABLE_IV
+from geoglot.nn.late_fusion import LateFusion
 from geoglot.nn.windows import WindowAttention
 from geoglot.nn.word_pixel_attention import PlaceConvolution, PlaceNorm
 
 PACKAGE: Final = "geoglot.methods.segmentation"
 TEXT: Final = "text"
-"""Encoder of words: a part of its own in the papers' counts, left out of them."""
+"""Encoder of words: a part of its own in the papers' counts, left out of them. That of a late fusion is counted."""
 NORM_LEARNT: Final = 5
 NORM_PLAIN: Final = 4
 BATCH_NORM: Final = 2
@@ -241,7 +242,7 @@ def method_cost(name: str, variant: str | None = None, *, side: int | None = Non
     with torch.device("meta"):
         settings = module.Config(variant=variant, **config)
         model = module.Model(settings).eval()
-        if isinstance(getattr(model, TEXT, None), nn.Module):
+        if isinstance(getattr(model, TEXT, None), nn.Module) and not isinstance(model, LateFusion):
             setattr(model, TEXT, _Words(settings.text_width))
         images = torch.zeros(1, 3, settings.side, settings.side)
         tokens = torch.ones(1, settings.max_length, dtype=torch.int64)
