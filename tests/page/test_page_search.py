@@ -177,11 +177,16 @@ def test_list_and_map_are_linked(visit: Visitor) -> None:
     page.get_by_role("region", name="Place").wait_for()
     assert "hit=" in page.url
     here.shot("search")
-    canvas = page.locator(".surface canvas").bounding_box()
     page.keyboard.press("Escape")
     page.locator(".inspector").wait_for(state="detached")
+
+
+def test_a_pan_offers_to_search_there(visit: Visitor) -> None:
+    here = visit(graphics=True)
+    page = here.go("#/search?t=houses&at=13.386,52.5169,15.5")
+    wait_for_map(page)
     page.locator(".surface[data-idle]").wait_for(timeout=90_000)
-    page.wait_for_timeout(600)
+    canvas = page.locator(".surface canvas").bounding_box()
     start = (canvas["x"] + canvas["width"] / 2, canvas["y"] + canvas["height"] / 2)
     page.mouse.move(*start)
     page.mouse.down()
