@@ -55,7 +55,7 @@ def write_cog(
         GeoglotError: The file cannot be written.
 
     Example:
-        >>> import tempfile, rasterio
+        >>> import tempfile, rasterio, numpy as np
         >>> target = Path(tempfile.mkdtemp()) / "ones.tif"
         >>> part = np.ones((1, 2, 2), np.uint8)
         >>> settings = {"dtype": "uint8", "nodata": 255, "crs": "EPSG:32631", "transform": (1, 0, 0, 0, -1, 0)}

@@ -39,8 +39,8 @@ def fade(side: int) -> NDArray[np.float32]:
         side: Cells.
 
     Example:
-        >>> fade(4).round(3).tolist()
-        [0.147, 0.854, 0.854, 0.147]
+        >>> [round(float(value), 3) for value in fade(4)]  # sin^2 of pi/8 and 3 pi/8, and 0.001
+        [0.147, 0.855, 0.855, 0.147]
     """
     place = (np.arange(side) + 0.5) / side
     return (np.sin(np.pi * place) ** 2 + _EDGE).astype(np.float32)
