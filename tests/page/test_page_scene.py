@@ -18,6 +18,7 @@ def source(page: Page, name: str) -> dict[str, Any]:
     return found["sources"][0]  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow  # draws a map without a graphics card
 def test_from_a_hit_to_its_scene_heat_map_and_second_date(visit: Visitor) -> None:
     here = visit(graphics=True)
     page = here.go("#/search?t=houses&from=2023-01-01&to=2024-01-01")
@@ -44,6 +45,7 @@ def test_from_a_hit_to_its_scene_heat_map_and_second_date(visit: Visitor) -> Non
     page.get_by_role("button", name="Back").wait_for()
 
 
+@pytest.mark.slow  # draws a map without a graphics card
 def test_bands_and_stretch_change_the_tiles(visit: Visitor) -> None:
     here = visit(graphics=True)
     page = here.go()
@@ -77,6 +79,7 @@ def test_a_picture_without_a_place_is_moved_and_zoomed(visit: Visitor) -> None:
     page.locator(".peakMark").first.wait_for()
 
 
+@pytest.mark.slow  # draws a map without a graphics card
 def test_outlines_are_kept_erased_and_exported(visit: Visitor) -> None:
     import json
 
@@ -84,7 +87,7 @@ def test_outlines_are_kept_erased_and_exported(visit: Visitor) -> None:
     page = here.go()
     if "segment" not in page.evaluate("fetch('/v1/archive').then(answer => answer.json())")["features"]:
         pytest.skip("no segmenter is installed")
-    page.goto(f"{here.address}#/scene/{source(page, 'town-2023')['id']}?phrase=buildings&heat=0")
+    page.goto(f"{here.address}#/scene/{source(page, 'town-2023')['id']}?phrase=water&heat=0")
     page.locator(".surface[data-ready=true]").wait_for()
     page.locator("h1").click()
     page.keyboard.press("g")

@@ -119,6 +119,7 @@ def test_a_picture_a_tile_and_a_saved_query_are_terms(visit: Visitor, imagery: P
     assert cards(page)[:5] == found[:5]
 
 
+@pytest.mark.slow  # draws a map without a graphics card
 def test_a_box_and_a_polygon_drawn_on_the_map(visit: Visitor) -> None:
     here = visit(graphics=True)
     page = here.go("#/search?t=houses&at=13.386,52.5169,15")
@@ -158,6 +159,7 @@ def test_a_box_and_a_polygon_drawn_on_the_map(visit: Visitor) -> None:
     assert "polygon=" in page.url
 
 
+@pytest.mark.slow  # draws a map without a graphics card
 def test_list_and_map_are_linked(visit: Visitor) -> None:
     here = visit(graphics=True)
     page = here.go("#/search?t=houses&at=13.386,52.5169,15.5")
@@ -181,6 +183,7 @@ def test_list_and_map_are_linked(visit: Visitor) -> None:
     page.locator(".inspector").wait_for(state="detached")
 
 
+@pytest.mark.slow  # draws a map without a graphics card
 def test_a_pan_offers_to_search_there(visit: Visitor) -> None:
     here = visit(graphics=True)
     page = here.go("#/search?t=houses&at=13.386,52.5169,15.5")
@@ -198,6 +201,7 @@ def test_a_pan_offers_to_search_there(visit: Visitor) -> None:
     here.until("location.hash.includes('box=')")
 
 
+@pytest.mark.slow  # draws a map without a graphics card
 def test_far_out_hits_are_circles_with_a_count(visit: Visitor) -> None:
     here = visit(graphics=True)
     page = here.go("#/search?t=houses&at=10,48,4")
