@@ -106,3 +106,28 @@ def test_a_job_can_be_ended(working: TestClient) -> None:
     assert states[jobs[1]] == "done"
     assert states[jobs[2]] == "cancelled"
     assert states[jobs[0]] in ("cancelled", "done")
+
+
+def test_the_shipped_segmenter_leaves_every_kind_of_file(working: TestClient) -> None:
+    scene = working.get("/v1/sources", params={"name": "scene"}).json()["sources"][0]["id"]
+    done = finished(
+        working, working.post("/v1/segment", json={"source": scene, "phrases": ["water"], "threshold": 0.1})
+    )
+    assert done["state"] == "done", done
+    starts = {"geojson": b"{", "gpkg": b"SQLite format 3\x00", "geoparquet": b"PAR1", "tif": b"II"}
+    for kind, start in starts.items():
+        left = working.get(f"/v1/jobs/{done['id']}/result", params={"format": kind})
+        assert left.status_code == 200, kind
+        assert left.content.startswith(start), kind
+
+
+def test_why_a_job_broke_off_is_in_the_log(
+    working: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = working.get("/v1/sources", params={"name": "scene"}).json()["sources"][0]["id"]
+    monkeypatch.setattr("geoglot.serve.jobs.child_environment", lambda: {"PYTHONHOME": "/nowhere"})
+    done = finished(working, working.post("/v1/locate", json={"source": scene, "text": "red"}))
+    assert done["state"] == "failed"
+    assert done["problem"]["detail"] == "The job broke off."
+    said = [one.complaint for one in caplog.records if one.levelname == "ERROR"]
+    assert "No module named" in said[0]

@@ -277,7 +277,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=child_environment(),
+            env=reading_environment(),
             start_new_session=True,  # Ctrl-C is for the parent, which then ends the child
         )
         self._requests = cast(BinaryIO, self._process.stdin)
@@ -417,10 +417,8 @@ def child_environment() -> dict[str, str]:
     """A small environment: no user setting of GDAL, PROJ or Python reaches the child."""
     package_root = str(Path(__file__).resolve().parents[2])
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    settings = {name: str(value) for name, value in GDAL_SETTINGS.items()}
     return {
         **kept,
-        **settings,
         "PYTHONPATH": os.pathsep.join(
             [package_root, *(entry for entry in sys.path if entry and entry != package_root)]
         ),
@@ -430,3 +428,8 @@ def child_environment() -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "GDAL_CONFIG_FILE": os.devnull,
     }
+
+
+def reading_environment() -> dict[str, str]:
+    """The environment of a child that opens users' files: GDAL has the drivers of images and no others."""
+    return {**child_environment(), **{name: str(value) for name, value in GDAL_SETTINGS.items()}}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.core.errors import SourceError
-from geoglot.geo.decoder import child_environment
+from geoglot.geo.decoder import reading_environment
 from geoglot.geo.map_tiles import SIDE, Look, tile_bounds
 from geoglot.geo.wire import BrokenFrameError, read_frame, write_frame
 
@@ -82,7 +82,7 @@ class MapDrawer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=child_environment(),
+            env=reading_environment(),
             start_new_session=True,
         )
         with contextlib.suppress(OSError):  # a child that is dead already is noticed at its answer

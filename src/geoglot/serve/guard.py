@@ -258,9 +258,12 @@ class _Seen:
 
 
 class JsonLines(logging.Formatter):
-    """A log record as one line of JSON: time, level, what, and its own facts. Queries and tokens are never logged."""
+    """A log record as one line of JSON: time, level, what, and its own facts. Queries and tokens are never logged.
 
-    _FACTS = ("request", "method", "route", "status", "milliseconds", "job", "kind", "state", "address")
+    The one exception: the complaint of a job that broke off, which may quote what was asked.
+    """
+
+    _FACTS = ("request", "method", "route", "status", "milliseconds", "job", "kind", "state", "address", "complaint")
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""

@@ -27,6 +27,7 @@ FINAL: Final = frozenset({"done", "failed", "cancelled"})
 LOG: Final = logging.getLogger("geoglot.serve")
 _MOST_WAITING = 20
 _LONGEST_LINE = 4 << 20
+_LONGEST_COMPLAINT = 4000
 _SECONDS_BETWEEN_BEATS = 15.0
 
 
@@ -198,6 +199,7 @@ class Jobs:
         self._count()
         LOG.info("job", extra={"job": job.id, "kind": job.kind, "state": job.state})
         started = time.monotonic()
+        complaint = ""
         try:
             process = job.process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -206,7 +208,7 @@ class Jobs:
                 "geoglot.serve.job_child",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
                 env=child_environment(),
                 limit=_LONGEST_LINE,
                 start_new_session=True,
@@ -214,12 +216,13 @@ class Jobs:
             if process.stdin is not None:
                 asked = {**job.asked, "kind": job.kind, "folder": str(job.folder)}
                 process.stdin.write(json.dumps(asked).encode() + b"\n")
-            await self._listen(job, process)
+            complaint, _ = await asyncio.gather(_last_words(process), self._listen(job, process))
         except (OSError, ValueError) as error:
             job.problem = ProblemError(500, f"The job could not be done ({type(error).__name__}).").record()
         if job.state == "running":
             if job.problem is None and job.result is None:
-                job.problem = ProblemError(500, "The job ended without a word.", "see whether memory is left").record()
+                LOG.error("job", extra={"job": job.id, "kind": job.kind, "complaint": complaint})
+                job.problem = ProblemError(500, "The job broke off.", "see the log of the service").record()
             self._finish(job, "failed" if job.problem is not None else "done")
         seconds = round(1000 * (time.monotonic() - started))
         LOG.info("job", extra={"job": job.id, "kind": job.kind, "state": job.state, "milliseconds": seconds})
@@ -259,6 +262,14 @@ class Jobs:
     def _count(self) -> None:
         for state in STATES:
             self._metrics.jobs.labels(state).set(sum(job.state == state for job in self._jobs.values()))
+
+
+async def _last_words(process: asyncio.subprocess.Process) -> str:
+    """The end of what a child writes to stderr; all of it is read, or the child would stand still."""
+    kept = b""
+    while process.stderr is not None and (piece := await process.stderr.read(1 << 16)):
+        kept = (kept + piece)[-_LONGEST_COMPLAINT:]
+    return kept.decode(errors="replace")
 
 
 def _remove(folder: Path) -> None:
