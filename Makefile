@@ -54,7 +54,7 @@ wheel: web .venv/$(STAMP) ## build a wheel with the page in it, into dist/
 	.venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 test: .venv/$(STAMP) ## run the tests (without the slow ones); those of the page where it was built and chromium is installed
-	.venv/bin/python -m pytest -q -m "not slow"
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -m "not slow" -n auto --dist worksteal
 
 test-all: .venv/$(STAMP) ## run all tests
 	.venv/bin/python -m pytest -q

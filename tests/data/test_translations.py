@@ -57,7 +57,7 @@ def test_misses_are_reported_not_guessed(tmp_path):
 
 
 def test_an_empty_cell_is_a_miss_and_an_empty_key_a_row(tmp_path):
-    (tmp_path / FILE_NAME).write_bytes(gzip.compress(b"en\tfr\tit\n\tvide\tvuoto\na road\t\tuna strada\n"))
+    (tmp_path / FILE_NAME).write_bytes(gzip.compress(b"en\tfr\tit\n\tvide\tvuoto\na road\t\tuna strada\n", mtime=0))
     table = load_translations(tmp_path)
     assert table.translate(" . ", "fr") == "vide"
     assert table.translate("a road", "fr") is None
@@ -71,7 +71,13 @@ def test_a_line_separator_inside_a_text_is_no_new_row(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"not gzip", gzip.compress(b"a\tb\n"), gzip.compress(b"en\tfr\nA road\tx\n"), gzip.compress(b"en\tfr\na\n")],
+    [
+        b"",
+        b"not gzip",
+        gzip.compress(b"a\tb\n", mtime=0),
+        gzip.compress(b"en\tfr\nA road\tx\n", mtime=0),
+        gzip.compress(b"en\tfr\na\n", mtime=0),
+    ],
 )
 def test_damaged_table_is_refused(tmp_path, content):
     (tmp_path / FILE_NAME).write_bytes(content)
