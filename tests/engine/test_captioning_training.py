@@ -18,7 +18,8 @@ from geoglot.engine import checkpoint
 from geoglot.engine.captioning.prediction import load_predictions
 from geoglot.engine.captioning.recipe import CaptioningRecipe, captioning_recipe_from, recipe_record
 from geoglot.engine.captioning.running import METHODS, load_captioner, run_captioning
-from geoglot.engine.captioning.training import CaptionTrainer, WeightAverage, rate_at
+from geoglot.engine.captioning.training import CaptionTrainer, rate_at
+from geoglot.engine.epochs import WeightAverage
 from geoglot.nn.captioner import Captioner
 
 

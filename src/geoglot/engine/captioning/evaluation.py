@@ -25,7 +25,8 @@ from geoglot.engine.captioning.data import CaptionedSplit, read_split
 from geoglot.engine.captioning.java_measures import java_measures
 from geoglot.engine.captioning.prediction import FILE, Prediction, load_predictions
 from geoglot.engine.captioning.recipe import ENGLISH, CaptioningRecipe, recipe_record
-from geoglot.engine.captioning.running import ATTRIBUTES, CONFIG, METHODS, SUMMARY, load_recipe
+from geoglot.engine.captioning.running import ATTRIBUTES, METHODS, load_recipe
+from geoglot.engine.run_folder import CONFIG, SUMMARY
 from geoglot.metrics.attributes import attribute_measures
 from geoglot.metrics.caption import caption_measures, mean_score
 from geoglot.metrics.caption_alignment import meteor_exact_stem

@@ -6,19 +6,16 @@ name.
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from geoglot.core import registry
-from geoglot.core.errors import UsageError
 from geoglot.engine.captioning.data import Progress
 from geoglot.engine.captioning.recipe import CaptioningRecipe, captioning_recipe_from
-from geoglot.engine.captioning.running import METHODS, Note, run_captioning
-from geoglot.engine.captioning.training import Log
+from geoglot.engine.captioning.running import METHODS, run_captioning
 from geoglot.engine.launch import RECIPES
+from geoglot.engine.sweeps import Log, Note, changed_and_chosen, is_of, published, run_each, with_fields
 
 Sweep = Mapping[str, CaptioningRecipe]
 
@@ -30,11 +27,7 @@ def is_captioning(name: str) -> bool:
         >>> is_captioning("jtts"), is_captioning("jtts_ucm"), is_captioning("compact")
         (True, True, False)
     """
-    if name in registry.names(RECIPES):
-        module = registry.load(RECIPES, name)
-        found = [*getattr(module, "SWEEP", {}).values(), getattr(module, "RECIPE", None)]
-        return isinstance(found[0], CaptioningRecipe)
-    return name in registry.names(METHODS)
+    return is_of(name, CaptioningRecipe, METHODS)
 
 
 def named_sweep(name: str, changes: Mapping[str, Any], *, only: str | None = None) -> Sweep:
@@ -55,25 +48,16 @@ def named_sweep(name: str, changes: Mapping[str, Any], *, only: str | None = Non
     """
     found: Sweep
     if name in registry.names(RECIPES):
-        module = registry.load(RECIPES, name)
-        found = module.SWEEP if hasattr(module, "SWEEP") else {"": module.RECIPE}
+        found = published(name)
     else:
-        module = registry.load(METHODS, name)
-        found = {"": captioning_recipe_from({**getattr(module, "RECIPE_DEFAULTS", {}), "method": name})}
-    changed = {key: with_changes(recipe, changes) for key, recipe in found.items()}
-    if only is None:
-        return changed
-    chosen = {key: recipe for key, recipe in changed.items() if fnmatch.fnmatch(key, only)}
-    if not chosen:
-        raise UsageError(only, cause=f"fits no run of {name}", remedy=f"choose from {', '.join(found)}")
-    return chosen
+        own = getattr(registry.load(METHODS, name), "RECIPE_DEFAULTS", {})
+        found = {"": captioning_recipe_from({**own, "method": name})}
+    return changed_and_chosen(name, found, lambda recipe: with_changes(recipe, changes), only)
 
 
 def with_changes(recipe: CaptioningRecipe, changes: Mapping[str, Any]) -> CaptioningRecipe:
     """A recipe after changes, see :func:`named_sweep`."""
-    whole = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
-    config = {**dict(recipe.config), **dict(changes.get("config", {}))}
-    return captioning_recipe_from({**whole, **changes, "config": config})
+    return with_fields(recipe, changes, captioning_recipe_from, inner=("config",))
 
 
 def run_sweep(
@@ -105,24 +89,11 @@ def run_sweep(
     Raises:
         UsageError: A folder holds another run, or one that was begun and `resume` was not asked for.
     """
-    runs = []
-    for name, recipe in sweep.items():
-        if name:
-            note(name)
 
-        def named(record: dict[str, Any], name: str = name) -> None:
-            log({"run": name, **record} if name else record)
-
-        runs.append(
-            run_captioning(
-                recipe,
-                folder / name if name else folder,
-                data_root=data_root,
-                cache=cache or folder.parent / "features",
-                resume=resume,
-                log=named,
-                progress=progress,
-                note=note,
-            )
+    def run(recipe: CaptioningRecipe, place: Path, told: Log) -> Path:
+        kept = cache or folder.parent / "features"
+        return run_captioning(
+            recipe, place, data_root=data_root, cache=kept, resume=resume, log=told, progress=progress, note=note
         )
-    return runs
+
+    return run_each(sweep, folder, run, log=log, note=note)

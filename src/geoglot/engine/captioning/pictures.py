@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from geoglot.core.errors import DataError, UsageError
 from geoglot.engine.captioning.data import Grids
 from geoglot.engine.captioning.prediction import writing_of
-from geoglot.engine.captioning.running import CONFIG, load_captioner
+from geoglot.engine.captioning.running import load_captioner
+from geoglot.engine.run_folder import CONFIG
 from geoglot.nn.decoding import write_captions
 
 

@@ -8,7 +8,6 @@ last.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,16 +32,27 @@ from geoglot.engine.captioning.data import (
 )
 from geoglot.engine.captioning.prediction import FILE, Validation, evenly_spaced, predict_split, save_predictions
 from geoglot.engine.captioning.recipe import KIND, CaptioningRecipe, captioning_recipe_from, recipe_record
-from geoglot.engine.captioning.training import BEST, METRICS, SECONDS_BETWEEN_SAVES, STATE, CaptionTrainer, Log
+from geoglot.engine.captioning.training import CaptionTrainer
 from geoglot.engine.captioning.word_vectors import read_word_vectors
+from geoglot.engine.epochs import SECONDS_BETWEEN_SAVES, Log
+from geoglot.engine.run_folder import (
+    CHECKPOINT,
+    CONFIG,
+    ENVIRONMENT,
+    METRICS,
+    RECIPE,
+    STATE,
+    SUMMARY,
+    finished,
+    load_checkpoint,
+    read_fields,
+    read_summary,
+)
 from geoglot.nn.captioner import Captioner
 from geoglot.text.attributes import AttributeDictionary
 from geoglot.text.captions import RESERVED, CaptionVocabulary
 
 METHODS: Final = "geoglot.methods.captioning"
-RECIPE: Final = "recipe.json"
-CONFIG: Final = "config.json"
-SUMMARY: Final = "summary.json"
 VOCABULARY: Final = "vocabulary.json"
 ATTRIBUTES: Final = "attributes.json"
 
@@ -81,12 +91,12 @@ def run_captioning(
         UsageError: The folder holds another run, or a setting makes no sense.
         DataError: Data or weights are absent, or training left the numbers.
     """
-    if finished(recipe, folder, resume=resume):
+    if finished(folder, lambda: load_recipe(folder) == recipe, resume=resume):
         note(f"{folder} is finished")
         return folder
     device = "cuda" if torch.cuda.is_available() else "cpu"
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "env.json", environment())
+    write_json(folder / ENVIRONMENT, environment())
     write_json(folder / RECIPE, recipe_record(recipe))
     train, val, test = (read_split(recipe, split, data_root) for split in ("train", "val", "test"))
     vocabulary, attributes = build_vocabulary(recipe, train), build_attributes(recipe, train)
@@ -119,7 +129,7 @@ def run_captioning(
     else:
         (folder / METRICS).unlink(missing_ok=True)
     trainer.run(log)
-    model.load_state_dict(checkpoint.load(folder / BEST))
+    model.load_state_dict(checkpoint.load(folder / CHECKPOINT))
     note("writing captions")
     everything = Validation(
         recipe=recipe,
@@ -168,29 +178,13 @@ def backbone_about(recipe: CaptioningRecipe) -> dict[str, Any]:
     path = weights_of(recipe) or Path()
     about: dict[str, Any] = {"name": recipe.backbone, "weights": path.name, "trained_on": None}
     if (path / RECIPE).is_file():
-        fields = _read(path / RECIPE, path)
+        fields = read_fields(path / RECIPE, path)
         about["trained_on"] = [f"{name} train" for name in fields.get("datasets", [])]
     return about
 
 
 def _mean(values: Mapping[str, float]) -> float:
     return sum(values.values()) / len(values)
-
-
-def finished(recipe: CaptioningRecipe, folder: Path, *, resume: bool) -> bool:
-    """Whether a folder holds this recipe's finished run.
-
-    Raises:
-        UsageError: It holds another recipe's run, or one that was begun and `resume` was not asked for.
-    """
-    begun = [name for name in (SUMMARY, STATE) if (folder / name).is_file()]
-    if not begun:
-        return False
-    if not resume:
-        raise UsageError(folder, cause="already holds a run", remedy="add --resume, or choose another --out")
-    if load_recipe(folder) != recipe:
-        raise UsageError(folder, cause="holds the run of another recipe", remedy="choose another --out")
-    return SUMMARY in begun
 
 
 def build_captioner(recipe: CaptioningRecipe, sizes: Mapping[str, Any]) -> Captioner:
@@ -236,20 +230,10 @@ def load_recipe(folder: Path) -> CaptioningRecipe:
     Raises:
         DataError: The folder is no run of a captioning method.
     """
-    fields = _read(folder / RECIPE, folder)
+    fields = read_fields(folder / RECIPE, folder)
     if fields.get("kind") != KIND:
         raise DataError(folder, cause="is not a run of a captioning method", remedy="give a captioning run")
     return captioning_recipe_from(fields)
-
-
-def _read(path: Path, folder: Path) -> dict[str, Any]:
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(folder, cause="is not a training run", remedy="give the folder of a run") from error
-    if not isinstance(fields, dict):
-        raise DataError(path, cause="is damaged", remedy="train again")
-    return fields
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -287,16 +271,10 @@ def load_captioner(folder: Path) -> TrainedCaptioner:
         DataError: The folder is no run of a captioning method, or has no weights yet.
     """
     recipe = load_recipe(folder)
-    sizes = _read(folder / CONFIG, folder)
+    sizes = read_fields(folder / CONFIG, folder)
     names = sizes.pop("category_names", [])
-    if not (folder / BEST).is_file():
-        raise DataError(folder, cause="has no weights yet", remedy="wait for its first epoch")
     model = build_captioner(recipe, sizes)
-    try:
-        model.load_state_dict(checkpoint.load(folder / BEST))
-    except RuntimeError as error:
-        cause = f"does not fit its method ({str(error).strip().splitlines()[-1].strip()})"
-        raise DataError(folder, cause=cause, remedy="train again") from error
+    load_checkpoint(model, folder)
     return TrainedCaptioner(
         folder=folder,
         recipe=recipe,
@@ -304,5 +282,5 @@ def load_captioner(folder: Path) -> TrainedCaptioner:
         vocabulary=CaptionVocabulary.load(folder / VOCABULARY),
         attributes=AttributeDictionary.load(folder / ATTRIBUTES),
         category_names=tuple(names),
-        summary=_read(folder / SUMMARY, folder) if (folder / SUMMARY).is_file() else {},
+        summary=read_summary(folder),
     )

@@ -7,7 +7,6 @@ name, in an order in which a run that others start from comes before them; ``ini
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,9 +19,9 @@ from geoglot.engine.launch import RECIPES, parse_settings
 from geoglot.engine.matching.evaluation import VARYING, evaluate_runs, write_matching_result
 from geoglot.engine.matching.images import Progress, no_progress
 from geoglot.engine.matching.recipe import OWN_TRAIN, MatchingRecipe, Stage, matching_recipe_from
-from geoglot.engine.matching.running import METHODS, Note, load_recipe, run_matching
-from geoglot.engine.matching.training import Log
+from geoglot.engine.matching.running import METHODS, load_recipe, run_matching
 from geoglot.engine.recipe import known_fields
+from geoglot.engine.sweeps import Log, Note, changed_and_chosen, is_of, published, run_each
 from geoglot.nn.matcher import Autoencoding
 
 Sweep = Mapping[str, MatchingRecipe]
@@ -38,11 +37,7 @@ def is_matching(name: str) -> bool:
         >>> is_matching("residual_dyad"), is_matching("residual_dyad_ucm"), is_matching("compact")
         (True, True, False)
     """
-    if name in registry.names(RECIPES):
-        module = registry.load(RECIPES, name)
-        found = [*getattr(module, "SWEEP", {}).values(), getattr(module, "RECIPE", None)]
-        return isinstance(found[0], MatchingRecipe)
-    return name in registry.names(METHODS)
+    return is_of(name, MatchingRecipe, METHODS)
 
 
 def named_sweep(
@@ -67,18 +62,9 @@ def named_sweep(
         UsageError: A name, field or stage is unknown, or a pattern fits nothing.
     """
     found: Sweep
-    if name in registry.names(RECIPES):
-        module = registry.load(RECIPES, name)
-        found = module.SWEEP if hasattr(module, "SWEEP") else {"": module.RECIPE}
-    else:
-        found = {"": method_recipe(name, changes, unlabelled)}
+    found = published(name) if name in registry.names(RECIPES) else {"": method_recipe(name, changes, unlabelled)}
     changed = {key: with_changes(recipe, changes, words) for key, recipe, words in _own_words(found, stages)}
-    if only is None:
-        return changed
-    chosen = {key: recipe for key, recipe in changed.items() if fnmatch.fnmatch(key, only)}
-    if not chosen:
-        raise UsageError(only, cause=f"fits no run of {name}", remedy=f"choose from {', '.join(found)}")
-    return chosen
+    return changed_and_chosen(name, changed, lambda recipe: recipe, only)
 
 
 def _own_words(sweep: Sweep, stages: Sequence[str]) -> Iterator[tuple[str, MatchingRecipe, list[str]]]:
@@ -180,28 +166,14 @@ def run_sweep(
     Raises:
         UsageError: A folder holds another run, or one that was begun and `resume` was not asked for.
     """
-    runs = []
-    for name, recipe in sweep.items():
-        place = folder / name if name else folder
-        if name:
-            note(name)
 
-        def named(record: dict[str, Any], name: str = name) -> None:
-            log({"run": name, **record} if name else record)
-
-        runs.append(
-            run_matching(
-                recipe,
-                place,
-                data_root=data_root,
-                cache=cache or folder.parent / "features",
-                resume=resume,
-                log=named,
-                progress=progress,
-                note=note,
-            )
+    def run(recipe: MatchingRecipe, place: Path, told: Log) -> Path:
+        kept = cache or folder.parent / "features"
+        return run_matching(
+            recipe, place, data_root=data_root, cache=kept, resume=resume, log=told, progress=progress, note=note
         )
-    return runs
+
+    return run_each(sweep, folder, run, log=log, note=note)
 
 
 def evaluate_matching(runs: Sequence[Path], results: Path | None = None) -> list[tuple[dict[str, Any], Path | None]]:

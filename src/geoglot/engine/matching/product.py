@@ -28,9 +28,10 @@ from geoglot.engine import checkpoint, composition
 from geoglot.engine.matching.features import FeatureStore, encoder_of
 from geoglot.engine.matching.images import LabelledPictures, Progress, cached_pictures, no_progress
 from geoglot.engine.matching.recipe import MatchingRecipe, Stage, matching_recipe_from
-from geoglot.engine.matching.running import CHECKPOINT, METHODS, SUMMARY
-from geoglot.engine.matching.training import BEST, METRICS, STATE, Log, MatchingTrainer
+from geoglot.engine.matching.running import METHODS
+from geoglot.engine.matching.training import BEST, Log, MatchingTrainer
 from geoglot.engine.recipe import known_fields
+from geoglot.engine.run_folder import CHECKPOINT, METRICS, STATE, SUMMARY
 from geoglot.engine.trained import load_trained
 from geoglot.nn.matcher import Matcher
 

@@ -25,19 +25,27 @@ from geoglot.engine.matching.recipe import MatchingRecipe, matching_recipe_from
 from geoglot.engine.matching.scoring import distance_scores, learned_scores
 from geoglot.engine.matching.training import (
     BEST,
-    METRICS,
     SECONDS_BETWEEN_SAVES,
-    STATE,
     Log,
     MatchingTrainer,
     recipe_record,
+)
+from geoglot.engine.run_folder import (
+    CHECKPOINT,
+    ENVIRONMENT,
+    METRICS,
+    RECIPE,
+    STATE,
+    SUMMARY,
+    finished,
+    load_checkpoint,
+    read_fields,
+    read_summary,
 )
 from geoglot.nn.matcher import Matcher
 
 METHODS: Final = "geoglot.methods.matching"
 DESCRIPTORS: Final = "geoglot.methods.descriptors"
-CHECKPOINT: Final = "checkpoint.safetensors"
-SUMMARY: Final = "summary.json"
 DESCRIBED: Final = "features.npz"
 
 Note = Callable[[str], None]
@@ -75,14 +83,14 @@ def run_matching(
         UsageError: The folder holds another run, or a setting makes no sense.
         DataError: Data or the initial run are absent, or training left the numbers.
     """
-    if finished(recipe, folder, resume=resume):
+    if finished(folder, lambda: load_recipe(folder) == recipe, resume=resume):
         note(f"{folder} is finished")
         return folder
     cache = cache or folder.parent.parent / "features"
     device = "cuda" if torch.cuda.is_available() else "cpu"
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "env.json", environment())
-    write_json(folder / "recipe.json", recipe_record(recipe))
+    write_json(folder / ENVIRONMENT, environment())
+    write_json(folder / RECIPE, recipe_record(recipe))
     data = labelled_pictures(recipe, data_root, cache, progress)
     features = Features(recipe, data, cache, folder, progress)
     model = None
@@ -128,22 +136,6 @@ def run_matching(
 def initial_folder(initial: str, folder: Path) -> Path:
     """The run that a run starts from: a folder, else one beside it."""
     return Path(initial) if Path(initial).is_dir() else folder.parent / initial
-
-
-def finished(recipe: MatchingRecipe, folder: Path, *, resume: bool) -> bool:
-    """Whether a folder holds this recipe's finished run.
-
-    Raises:
-        UsageError: It holds another recipe's run, or one that was begun and `resume` was not asked for.
-    """
-    begun = [name for name in (SUMMARY, STATE) if (folder / name).is_file()]
-    if not begun:
-        return False
-    if not resume:
-        raise UsageError(folder, cause="already holds a run", remedy="add --resume, or choose another --out")
-    if load_recipe(folder) != recipe:
-        raise UsageError(folder, cause="holds the run of another recipe", remedy="choose another --out")
-    return SUMMARY in begun
 
 
 @dataclass(frozen=True, eq=False)
@@ -334,11 +326,8 @@ def load_recipe(folder: Path) -> MatchingRecipe:
     Raises:
         DataError: The folder is no run of a matching method.
     """
-    try:
-        fields = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(folder, cause="is not a training run", remedy="give the folder of a run") from error
-    if not isinstance(fields, dict) or fields.get("kind") != "matcher":
+    fields = read_fields(folder / RECIPE, folder)
+    if fields.get("kind") != "matcher":
         raise DataError(folder, cause="is not a run of a matching method", remedy="give the run of a matching method")
     return matching_recipe_from(fields)
 
@@ -369,8 +358,7 @@ def load_matcher(folder: Path) -> TrainedMatcher:
         raise DataError(folder, cause="is not finished", remedy="add --resume to the command that began it")
     model = None
     if (folder / CHECKPOINT).is_file():
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-        model = _rebuilt(recipe, folder, summary)
+        model = _rebuilt(recipe, folder, read_summary(folder))
     extract = load_described(recipe, folder) if recipe.descriptor is not None else encoder_of(cast(Matcher, model))
     return TrainedMatcher(recipe=recipe, model=model, extract=extract)
 
@@ -378,11 +366,7 @@ def load_matcher(folder: Path) -> TrainedMatcher:
 def _rebuilt(recipe: MatchingRecipe, folder: Path, summary: Mapping[str, Any]) -> Matcher:
     shape = (build_descriptor(recipe).dimension, 1, 1) if recipe.descriptor is not None else None
     model = _build(recipe, {"side": recipe.side, "classes": summary.get("classes", 1), "features": shape})
-    try:
-        model.load_state_dict(checkpoint.load(folder / CHECKPOINT))
-    except RuntimeError as error:
-        cause = f"does not fit its method ({str(error).strip().splitlines()[-1].strip()})"
-        raise DataError(folder, cause=cause, remedy="train again") from error
+    load_checkpoint(model, folder)
     return model.eval()
 
 
@@ -395,7 +379,7 @@ def trained_tensors(folder: Path) -> dict[str, Tensor]:
     trained = load_matcher(folder)
     if trained.model is None:
         raise DataError(folder, cause="has trained nothing", remedy="start from another run")
-    summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    summary = read_summary(folder)
     shape = trained.model.feature_shape if trained.recipe.descriptor is not None else None
     sizes = {"side": trained.recipe.side, "classes": summary.get("classes", 1), "features": shape}
     fresh = _build(trained.recipe, sizes).state_dict()

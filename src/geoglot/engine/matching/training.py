@@ -25,11 +25,11 @@ from geoglot.engine.matching.images import LabelledPictures, Progress, no_progre
 from geoglot.engine.matching.learning import CachedPairs, Classes, Joint, Lesson, Reconstruction
 from geoglot.engine.matching.recipe import MatchingRecipe, Stage
 from geoglot.engine.optimisers import build_optimiser, flat_state, parameter_groups, restore_state, set_learning_rate
+from geoglot.engine.run_folder import METRICS, STATE, append_line, keep_lines
 from geoglot.nn.matcher import Matcher
 
-STATE: Final = "state.safetensors"
 BEST: Final = "best.safetensors"
-METRICS: Final = "metrics.jsonl"
+"""Of the stage at hand."""
 SECONDS_BETWEEN_SAVES: Final = 20.0
 
 Log = Callable[[dict[str, Any]], None]
@@ -190,8 +190,7 @@ class MatchingTrainer:
         }
         if better:
             checkpoint.save(self.model.state_dict(), self.folder / BEST)
-        with (self.folder / METRICS).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(record, sort_keys=True) + "\n")
+        append_line(self.folder / METRICS, record)
         if time.monotonic() - self._saved >= self.seconds_between_saves:
             self.save()
         log(record)
@@ -247,21 +246,8 @@ class MatchingTrainer:
             stage = self.recipe.stages[self.number]
             self._start(Patience(stage, int(epoch), best, int(still), int(waited), rate))
             restore_state(self.optimiser, _optimiser_state(tensors))
-        self._keep_lines(int(epoch))
-
-    def _keep_lines(self, epoch: int) -> None:
-        path = self.folder / METRICS
-        if not path.is_file():
-            return
-        kept = []
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:
-                break  # a line that was cut off when the process died
-            if (record["stage"], record["epoch"]) <= (self.number + 1, epoch):
-                kept.append(line + "\n")
-        path.write_text("".join(kept), encoding="utf-8")
+        reached = (self.number + 1, int(epoch))
+        keep_lines(self.folder / METRICS, lambda record: (record["stage"], record["epoch"]) <= reached)
 
 
 def _optimiser_state(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from geoglot.core.runs import environment, write_json
 from geoglot.engine.phrase_map.export import load_run
+from geoglot.engine.run_folder import CONFIG, RECIPE, SUMMARY
 from geoglot.engine.segmentation.data import read_split
 from geoglot.engine.segmentation.prediction import predict_splits
 from geoglot.engine.segmentation.recipe import SegmentationRecipe, recipe_record
-from geoglot.engine.segmentation.running import CONFIG, RECIPE, SUMMARY
 from geoglot.engine.segmentation.saved_masks import save_predictions
 from geoglot.nn.late_fusion import LateFusion
 from geoglot.nn.segmenter import SegmentationBatch, Segmenter, resized

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from geoglot.core import registry
 from geoglot.core.errors import DataError, UsageError
 from geoglot.core.runs import environment, write_json
+from geoglot.engine.run_folder import CONFIG, SUMMARY, read_fields
 from geoglot.engine.segmentation.data import dataset_name
 from geoglot.engine.segmentation.recipe import ENGLISH, SegmentationRecipe, recipe_record
-from geoglot.engine.segmentation.running import CONFIG, METHODS, SUMMARY, load_recipe, read_fields
+from geoglot.engine.segmentation.running import METHODS, load_recipe
 from geoglot.engine.segmentation.saved_masks import Prediction, SavedMasks, load_predictions
 from geoglot.metrics.intervals import percentile_interval
 from geoglot.metrics.mask import EmptyRule, formula, measures_of_counts

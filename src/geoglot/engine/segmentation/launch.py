@@ -6,18 +6,15 @@ name.
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from geoglot.core import registry
-from geoglot.core.errors import UsageError
 from geoglot.engine.launch import RECIPES
 from geoglot.engine.segmentation.recipe import SegmentationRecipe, segmentation_recipe_from
-from geoglot.engine.segmentation.running import METHODS, Note, run_segmentation
-from geoglot.engine.segmentation.training import Log
+from geoglot.engine.segmentation.running import METHODS, run_segmentation
+from geoglot.engine.sweeps import Log, Note, changed_and_chosen, is_of, published, run_each, with_fields
 
 Sweep = Mapping[str, SegmentationRecipe]
 
@@ -29,11 +26,7 @@ def is_segmentation(name: str) -> bool:
         >>> is_segmentation("lavt"), is_segmentation("lavt_refsegrs"), is_segmentation("compact")
         (True, True, False)
     """
-    if name in registry.names(RECIPES):
-        module = registry.load(RECIPES, name)
-        found = [*getattr(module, "SWEEP", {}).values(), getattr(module, "RECIPE", None)]
-        return isinstance(found[0], SegmentationRecipe)
-    return name in registry.names(METHODS)
+    return is_of(name, SegmentationRecipe, METHODS)
 
 
 def named_sweep(name: str, changes: Mapping[str, Any], *, only: str | None = None) -> Sweep:
@@ -54,25 +47,16 @@ def named_sweep(name: str, changes: Mapping[str, Any], *, only: str | None = Non
     """
     found: Sweep
     if name in registry.names(RECIPES):
-        module = registry.load(RECIPES, name)
-        found = module.SWEEP if hasattr(module, "SWEEP") else {"": module.RECIPE}
+        found = published(name)
     else:
-        module = registry.load(METHODS, name)
-        found = {"": segmentation_recipe_from({**getattr(module, "RECIPE_DEFAULTS", {}), "method": name})}
-    changed = {key: with_changes(recipe, changes) for key, recipe in found.items()}
-    if only is None:
-        return changed
-    chosen = {key: recipe for key, recipe in changed.items() if fnmatch.fnmatch(key, only)}
-    if not chosen:
-        raise UsageError(only, cause=f"fits no run of {name}", remedy=f"choose from {', '.join(found)}")
-    return chosen
+        own = getattr(registry.load(METHODS, name), "RECIPE_DEFAULTS", {})
+        found = {"": segmentation_recipe_from({**own, "method": name})}
+    return changed_and_chosen(name, found, lambda recipe: with_changes(recipe, changes), only)
 
 
 def with_changes(recipe: SegmentationRecipe, changes: Mapping[str, Any]) -> SegmentationRecipe:
     """A recipe after changes, see :func:`named_sweep`."""
-    whole = {f.name: getattr(recipe, f.name) for f in fields(recipe)}
-    config = {**dict(recipe.config), **dict(changes.get("config", {}))}
-    return segmentation_recipe_from({**whole, **changes, "config": config})
+    return with_fields(recipe, changes, segmentation_recipe_from, inner=("config",))
 
 
 def run_sweep(
@@ -100,14 +84,8 @@ def run_sweep(
     Raises:
         UsageError: A folder holds another run, or one that was begun and `resume` was not asked for.
     """
-    runs = []
-    for name, recipe in sweep.items():
-        if name:
-            note(name)
 
-        def named(record: dict[str, Any], name: str = name) -> None:
-            log({"run": name, **record} if name else record)
+    def run(recipe: SegmentationRecipe, place: Path, told: Log) -> Path:
+        return run_segmentation(recipe, place, data_root=data_root, resume=resume, log=told, note=note)
 
-        place = folder / name if name else folder
-        runs.append(run_segmentation(recipe, place, data_root=data_root, resume=resume, log=named, note=note))
-    return runs
+    return run_each(sweep, folder, run, log=log, note=note)

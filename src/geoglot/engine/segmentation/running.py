@@ -20,6 +20,20 @@ from geoglot.core import registry
 from geoglot.core.errors import DataError, UsageError
 from geoglot.core.runs import environment, write_json
 from geoglot.engine import checkpoint, composition
+from geoglot.engine.epochs import SECONDS_BETWEEN_SAVES, Log
+from geoglot.engine.run_folder import (
+    CHECKPOINT,
+    CONFIG,
+    ENVIRONMENT,
+    METRICS,
+    RECIPE,
+    STATE,
+    SUMMARY,
+    finished,
+    load_checkpoint,
+    read_fields,
+    read_summary,
+)
 from geoglot.engine.segmentation.data import (
     PairStore,
     TrainingSamples,
@@ -30,23 +44,13 @@ from geoglot.engine.segmentation.data import (
 from geoglot.engine.segmentation.prediction import Validation, evenly_spaced, predict_splits
 from geoglot.engine.segmentation.recipe import KIND, SegmentationRecipe, recipe_record, segmentation_recipe_from
 from geoglot.engine.segmentation.saved_masks import save_predictions
-from geoglot.engine.segmentation.training import (
-    BEST,
-    METRICS,
-    SECONDS_BETWEEN_SAVES,
-    STATE,
-    Log,
-    SegmentationTrainer,
-)
+from geoglot.engine.segmentation.training import SegmentationTrainer
 from geoglot.engine.segmentation.weights import start_from_weights
 from geoglot.engine.tokenizers import FILE as TOKENIZER
 from geoglot.engine.tokenizers import AnyTokenizer
 from geoglot.nn.segmenter import Segmenter
 
 METHODS: Final = "geoglot.methods.segmentation"
-RECIPE: Final = "recipe.json"
-CONFIG: Final = "config.json"
-SUMMARY: Final = "summary.json"
 SPLITS: Final = ("train", "val", "test")
 
 Note = Callable[[str], None]
@@ -80,7 +84,7 @@ def run_segmentation(
         UsageError: The folder holds another run, or a setting makes no sense.
         DataError: Data or weights are absent, or training left the numbers.
     """
-    if finished(recipe, folder, resume=resume):
+    if finished(folder, lambda: load_recipe(folder) == recipe, resume=resume):
         note(f"{folder} is finished")
         return folder
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -90,7 +94,7 @@ def run_segmentation(
     model = build_segmenter(recipe, sizes)
     about = start_from_weights(model, recipe)
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "env.json", environment())
+    write_json(folder / ENVIRONMENT, environment())
     write_json(folder / RECIPE, recipe_record(recipe))
     write_json(folder / CONFIG, {**sizes, "weights": about, "data": dict(train.folders)})
     tokenizer.save(folder / TOKENIZER)
@@ -114,7 +118,7 @@ def run_segmentation(
     else:
         (folder / METRICS).unlink(missing_ok=True)
     trainer.run(log)
-    model.load_state_dict(checkpoint.load(folder / BEST))
+    model.load_state_dict(checkpoint.load(folder / CHECKPOINT))
     note("predicting masks")
     saved = predict_splits(model.eval(), (val, test), recipe, tokenizer, device=device)
     save_predictions(saved, folder)
@@ -171,22 +175,6 @@ def watched_test(path: Path) -> dict[str, Any] | None:
     return {"epoch": best["epoch"], "figures": best["test_watched"]}
 
 
-def finished(recipe: SegmentationRecipe, folder: Path, *, resume: bool) -> bool:
-    """Whether a folder holds this recipe's finished run.
-
-    Raises:
-        UsageError: It holds another recipe's run, or one that was begun and `resume` was not asked for.
-    """
-    begun = [name for name in (SUMMARY, STATE) if (folder / name).is_file()]
-    if not begun:
-        return False
-    if not resume:
-        raise UsageError(folder, cause="already holds a run", remedy="add --resume, or choose another --out")
-    if load_recipe(folder) != recipe:
-        raise UsageError(folder, cause="holds the run of another recipe", remedy="choose another --out")
-    return SUMMARY in begun
-
-
 def build_segmenter(recipe: SegmentationRecipe, sizes: Mapping[str, Any]) -> Segmenter:
     """The recipe's method with the sizes that its data asks for, seeded.
 
@@ -212,21 +200,6 @@ def load_recipe(folder: Path) -> SegmentationRecipe:
         cause = "is not a run of a segmentation method"
         raise DataError(folder, cause=cause, remedy="give a run of referring segmentation")
     return segmentation_recipe_from(fields)
-
-
-def read_fields(path: Path, folder: Path) -> dict[str, Any]:
-    """A JSON record of a run.
-
-    Raises:
-        DataError: The file is absent or damaged.
-    """
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(folder, cause="is not a training run", remedy="give the folder of a run") from error
-    if not isinstance(fields, dict):
-        raise DataError(path, cause="is damaged", remedy="train again")
-    return fields
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -256,18 +229,12 @@ def load_segmentation_run(folder: Path) -> TrainedSegmenter:
     """
     recipe = load_recipe(folder)
     sizes = read_fields(folder / CONFIG, folder)
-    if not (folder / BEST).is_file():
-        raise DataError(folder, cause="has no weights yet", remedy="wait for its first epoch")
     model = build_segmenter(recipe, sizes)
-    try:
-        model.load_state_dict(checkpoint.load(folder / BEST))
-    except RuntimeError as error:
-        cause = f"does not fit its method ({str(error).strip().splitlines()[-1].strip()})"
-        raise DataError(folder, cause=cause, remedy="train again") from error
+    load_checkpoint(model, folder)
     return TrainedSegmenter(
         folder=folder,
         recipe=recipe,
         model=model.eval(),
         tokenizer=load_tokenizer(recipe, folder / TOKENIZER),
-        summary=read_fields(folder / SUMMARY, folder) if (folder / SUMMARY).is_file() else {},
+        summary=read_summary(folder),
     )
