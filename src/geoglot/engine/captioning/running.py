@@ -21,6 +21,7 @@ from geoglot.core.errors import DataError, UsageError
 from geoglot.core.runs import environment, write_json
 from geoglot.engine import checkpoint, composition
 from geoglot.engine.captioning.data import (
+    CaptionedSplit,
     Grids,
     Progress,
     build_attributes,
@@ -35,6 +36,7 @@ from geoglot.engine.captioning.recipe import KIND, CaptioningRecipe, captioning_
 from geoglot.engine.captioning.training import CaptionTrainer
 from geoglot.engine.captioning.word_vectors import read_word_vectors
 from geoglot.engine.epochs import SECONDS_BETWEEN_SAVES, Log
+from geoglot.engine.images import CachedPyramids
 from geoglot.engine.run_folder import (
     CHECKPOINT,
     CONFIG,
@@ -98,11 +100,80 @@ def run_captioning(
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / ENVIRONMENT, environment())
     write_json(folder / RECIPE, recipe_record(recipe))
+    grids = Grids(recipe, cache or folder.parent / "features", device=device, progress=progress)
+    material = _material(recipe, folder, grids, data_root, device)
+    model = build_captioner(recipe, material.sizes)
+    if recipe.word_vectors is not None:
+        start_from_word_vectors(model, recipe.word_vectors, material.vocabulary, material.attributes, note)
+    captions = training_captions(
+        recipe,
+        material.train,
+        material.vocabulary,
+        material.attributes,
+        grids.of(material.train, mirrored=recipe.mirrored),
+    )
+    validate = material.validation(recipe.validation_images)
+    trainer = CaptionTrainer(
+        recipe, model, captions, validate, folder, device=device, seconds_between_saves=seconds_between_saves
+    )
+    if (folder / STATE).is_file():
+        trainer.resume()
+    else:
+        (folder / METRICS).unlink(missing_ok=True)
+    trainer.run(log)
+    model.load_state_dict(checkpoint.load(folder / CHECKPOINT))
+    note("writing captions")
+    chosen = _write_captions(model, folder, material, grids)
+    summary = {
+        "recipe": recipe_record(recipe),
+        "training_seconds": round(trainer.seconds, 1),
+        "epochs": trainer.epoch,
+        "steps": trainer.steps,
+        "best_epoch": trainer.best_epoch,
+        "validation_cider": trainer.best,
+        **chosen,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "training_captions": len(captions),
+        "images": {split.split: len(split) for split in (material.train, material.val, material.test)},
+        **material.sizes,
+    }
+    write_json(folder / SUMMARY, summary)
+    (folder / STATE).unlink(missing_ok=True)
+    return folder
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Material:
+    """What a recipe's data gives: splits, words, sizes, and the grids that validation looks at."""
+
+    recipe: CaptioningRecipe
+    train: CaptionedSplit
+    val: CaptionedSplit
+    test: CaptionedSplit
+    vocabulary: CaptionVocabulary
+    attributes: AttributeDictionary
+    sizes: Mapping[str, int]
+    val_grids: CachedPyramids
+    device: str
+
+    def validation(self, images: int) -> Validation:
+        """Captions of so many evenly spaced validation images, all for 0."""
+        return Validation(
+            recipe=self.recipe,
+            split=self.val,
+            grids=self.val_grids,
+            vocabulary=self.vocabulary,
+            rows=evenly_spaced(self.val, images),
+            device=self.device,
+        )
+
+
+def _material(recipe: CaptioningRecipe, folder: Path, grids: Grids, data_root: Path | None, device: str) -> _Material:
+    """Read the splits, and write down what the run is built from."""
     train, val, test = (read_split(recipe, split, data_root) for split in ("train", "val", "test"))
     vocabulary, attributes = build_vocabulary(recipe, train), build_attributes(recipe, train)
     vocabulary.save(folder / VOCABULARY)
     attributes.save(folder / ATTRIBUTES)
-    grids = Grids(recipe, cache or folder.parent / "features", device=device, progress=progress)
     categories = category_names(train)
     sizes = {
         "channels": grids.channels,
@@ -114,56 +185,33 @@ def run_captioning(
     }
     about = {"backbone_sha256": grids.sha256, "backbone_about": backbone_about(recipe)}
     write_json(folder / CONFIG, {**sizes, "category_names": list(categories), **about})
-    model = build_captioner(recipe, sizes)
-    if recipe.word_vectors is not None:
-        start_from_word_vectors(model, recipe.word_vectors, vocabulary, attributes, note)
-    captions = training_captions(recipe, train, vocabulary, attributes, grids.of(train, mirrored=recipe.mirrored))
-    val_grids = grids.of(val)
-    rows = evenly_spaced(val, recipe.validation_images)
-    validation = Validation(recipe=recipe, split=val, grids=val_grids, vocabulary=vocabulary, rows=rows, device=device)
-    trainer = CaptionTrainer(
-        recipe, model, captions, validation, folder, device=device, seconds_between_saves=seconds_between_saves
-    )
-    if (folder / STATE).is_file():
-        trainer.resume()
-    else:
-        (folder / METRICS).unlink(missing_ok=True)
-    trainer.run(log)
-    model.load_state_dict(checkpoint.load(folder / CHECKPOINT))
-    note("writing captions")
-    everything = Validation(
+    return _Material(
         recipe=recipe,
-        split=val,
-        grids=val_grids,
+        train=train,
+        val=val,
+        test=test,
         vocabulary=vocabulary,
-        rows=evenly_spaced(val, 0),
+        attributes=attributes,
+        sizes=sizes,
+        val_grids=grids.of(val),
         device=device,
     )
+
+
+def _write_captions(model: Captioner, folder: Path, material: _Material, grids: Grids) -> dict[str, Any]:
+    """Caption the validation and test images by the beam that is best on validation; which one that is."""
+    recipe = material.recipe
+    everything = material.validation(0)
     beams = {beam: everything(model, beam) for beam in sorted(recipe.beams)}
     beam = max(beams, key=lambda width: (_mean(beams[width]), -width))
+    words = material.vocabulary, material.attributes
     predictions = [
         prediction
-        for split, maps in ((val, val_grids), (test, grids.of(test)))
-        for prediction in predict_split(model, recipe, split, maps, vocabulary, attributes, beam=beam, device=device)
+        for split, maps in ((material.val, material.val_grids), (material.test, grids.of(material.test)))
+        for prediction in predict_split(model, recipe, split, maps, *words, beam=beam, device=material.device)
     ]
     save_predictions(predictions, folder / FILE)
-    summary = {
-        "recipe": recipe_record(recipe),
-        "training_seconds": round(trainer.seconds, 1),
-        "epochs": trainer.epoch,
-        "steps": trainer.steps,
-        "best_epoch": trainer.best_epoch,
-        "validation_cider": trainer.best,
-        "validation_cider_by_beam": {str(width): found for width, found in beams.items()},
-        "beam": beam,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "training_captions": len(captions),
-        "images": {split.split: len(split) for split in (train, val, test)},
-        **sizes,
-    }
-    write_json(folder / SUMMARY, summary)
-    (folder / STATE).unlink(missing_ok=True)
-    return folder
+    return {"validation_cider_by_beam": {str(width): found for width, found in beams.items()}, "beam": beam}
 
 
 def backbone_about(recipe: CaptioningRecipe) -> dict[str, Any]:
