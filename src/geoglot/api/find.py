@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from geoglot.api.answer import Answer, GeoFormat
 from geoglot.api.segmenter import Region, Segmentation, Segmenter
+from geoglot.api.shared_ground import told_once
 from geoglot.core.errors import GeoglotError, SourceError, UsageError
 from geoglot.core.records import Band, Hit, Window
 
@@ -45,7 +46,8 @@ class Finding:
     Attributes:
         answer: Of the search: all hits.
         scenes: Scenes with hits that may be matches, the best first.
-        segmentations: What was outlined in each of them; none where that was not asked for.
+        segmentations: What was outlined in each of them, told once where scenes in one system show the same ground
+            (:mod:`geoglot.api.shared_ground`); none where that was not asked for.
         failed: Scenes that could not be read again.
         notes: What did not go as asked, in sentences for people.
     """
@@ -165,7 +167,8 @@ def find(
         except GeoglotError as error:
             failed.append(error)
     progress(len(scenes) * _STEPS, len(scenes) * _STEPS, "scenes outlined")
-    return Finding(answer=answer, scenes=scenes, segmentations=tuple(found), failed=tuple(failed), notes=tuple(notes))
+    once = tuple(told_once(found))
+    return Finding(answer=answer, scenes=scenes, segmentations=once, failed=tuple(failed), notes=tuple(notes))
 
 
 def _outlined(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,34 @@ from geoglot.nn.segmenter import resized
 from geoglot.nn.swin import Swin, SwinSizes
 from geoglot.nn.text_encoder import TextKind, TextSizes
 from geoglot.nn.word_pixel_attention import LanguageGate, WordPixelAttention
+
+PUBLISHED: Final = ("bert", "xlm-roberta")
+"""Encoders of words whose tokenizers put marks around a text."""
+MARKS: Final = 2
+
+
+def between_marks(tokens: Tensor, first: int) -> Tensor:
+    """Put a mark before the words of a text and another behind them.
+
+    Places turn to some words rather than to others, and only how far they differ in that is kept
+    (:func:`geoglot.nn.word_pixel_attention.normalised_places`). With one word there is nothing to turn from: all places
+    read the same, and what they read is normed to zero. The marks are what else there is to look at.
+
+    Args:
+        tokens: (B, L) int64, padded on the right with 0.
+        first: Id of the mark before the words; the one behind them has the next.
+
+    Returns:
+        (B, L + 2).
+
+    Example:
+        >>> between_marks(torch.tensor([[5, 0], [6, 7]]), 8).tolist()
+        [[8, 5, 9, 0], [8, 6, 7, 9]]
+    """
+    framed = nn.functional.pad(tokens, (1, 1))
+    framed[:, 0] = first
+    behind = 1 + (tokens != 0).sum(1, keepdim=True)
+    return framed.scatter(1, behind, first + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,17 +106,25 @@ class LanguageSwinConfig:
 
     @property
     def words(self) -> TextSizes:
-        """Of the encoder of words."""
+        """Of the encoder of words; one that learns its vocabulary has the marks of :meth:`marked` in it."""
+        marks = 0 if self.text in PUBLISHED else MARKS
         return TextSizes(
             kind=self.text,
-            vocabulary=self.vocabulary,
+            vocabulary=self.vocabulary + marks,
             width=self.text_width,
             layers=self.text_layers,
             heads=self.text_heads,
-            max_length=self.max_length,
+            max_length=self.max_length + marks,
             dropout=self.text_dropout,
             trained_layers=self.trained_text_layers,
         )
+
+    def marked(self, tokens: Tensor) -> Tensor:
+        """What the encoder of words reads: (B, L) -> (B, L + 2) for one that learns its vocabulary with the method.
+
+        The tokenizers of published encoders bring marks of their own.
+        """
+        return tokens if self.text in PUBLISHED else between_marks(tokens, self.vocabulary)
 
 
 COMPACT_SIZES = {

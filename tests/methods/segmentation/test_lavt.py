@@ -57,6 +57,33 @@ def test_every_stage_reads_the_phrase(stage: int) -> None:
     assert (one - two).abs().max() > 1e-4
 
 
+@pytest.mark.parametrize("text", ["transformer", "recurrent"])
+@torch.no_grad()
+def test_one_word_alone_is_read(text: str) -> None:
+    """Among one word there is no choice, so every place would read the same and the norm would make nothing of it."""
+    model = build(text=text).eval()
+    with torch.no_grad():
+        model.text.embedding.weight.normal_()
+    images = torch.rand(1, 3, 64, 64)
+
+    def seen(tokens: list[int]) -> torch.Tensor:
+        marked = model.config.marked(torch.tensor([tokens]))
+        return model.trunk(images, model.text(marked), marked != 0)[0]
+
+    assert (seen([4]) - seen([9])).abs().max() > 1e-2
+    assert torch.allclose(seen([4]), seen([4, 0, 0]), atol=1e-4)
+    alone = model.text(torch.tensor([[4]])), model.text(torch.tensor([[9]]))
+    bare = [model.trunk(images, words, torch.ones(1, 1, dtype=torch.bool))[0] for words in alone]
+    assert (bare[0] - bare[1]).abs().max() < 1e-3  # what the marks are for
+
+
+def test_longest_phrase_fits_between_its_marks() -> None:
+    model = build().eval()
+    assert model.logits(torch.rand(1, 3, 64, 64), torch.full((1, 8), 11)).shape == (1, 64, 64)
+    assert build(text="bert", trained_text_layers=None).config.words.vocabulary == 12
+    assert model.config.words.vocabulary == 14
+
+
 def test_weights_of_classes_are_used() -> None:
     from geoglot.nn.segmenter import SegmentationBatch
 

@@ -17,6 +17,8 @@ Deviations   1. The gate of the last stage has nothing behind it: 2,097,152 of t
              4. Of a published encoder of words its first ten blocks learn, as in the authors' training; set
                 ``trained_text_layers`` to ``None`` where no weights are loaded.
              5. ``visual="compact"`` reads the phrase between the stages of a residual network instead.
+             6. An encoder that learns its words with the method gets a mark before and behind them, as BERT's tokenizer
+                has; without, a phrase of one word says nothing (nn.language_swin.between_marks).
 Reproduces   results/segmentation/lavt-*.json
 Provenance   Written from the paper and from facts of its configuration; no third-party code.
 """
@@ -67,7 +69,8 @@ class Model(Segmenter):
 
     def classes(self, images: Tensor, tokens: Tensor) -> Tensor:
         """(B, 3, H, W), (B, L) -> (B, 2, H, W), background first."""
-        maps = self.trunk(images, self.text(tokens), tokens != 0)
+        marked = self.config.marked(tokens)
+        maps = self.trunk(images, self.text(marked), marked != 0)
         return resized(self.decoder(maps), images.shape[-2:], align_corners=True)
 
     def logits(self, images: Tensor, tokens: Tensor) -> Tensor:

@@ -19,6 +19,8 @@ Deviations   1. (4) adds one token to a whole sequence. ``cross="crossvit"``: th
              5. ``without-language`` learns a vector in place of the mean word; LAVT's stages still read the phrase.
              6. V^3 and V^4 are what the stages give after their norm; the last gate is as idle as in LAVT.
              7. ``visual="compact"`` has a residual network in place of the Swin transformer.
+             8. An encoder that learns its words with the method gets a mark before and behind them, as BERT's tokenizer
+                has; without, a phrase of one word says nothing (nn.language_swin.between_marks).
 Reproduces   results/segmentation/lgce-*.json
 Provenance   Written from the paper; no third-party code.
 """
@@ -93,8 +95,9 @@ class Model(Segmenter):
 
     def classes(self, images: Tensor, tokens: Tensor) -> Tensor:
         """(B, 3, H, W), (B, L) -> (B, 2, H, W), background first."""
-        real = tokens != 0
-        words = self.text(tokens)
+        marked = self.config.marked(tokens)
+        real = marked != 0
+        words = self.text(marked)
         *finer, fine, coarse = self.trunk(images, words, real)
         if self.exchange is not None:
             fine, coarse = self.exchange(fine, coarse, self.leading(words, real))
