@@ -164,6 +164,18 @@ def test_a_file_of_another_configuration_is_not_replaced(tmp_path):
     assert len(list((tmp_path / "matching").iterdir())) == 2
 
 
+def test_a_configuration_has_one_file(tmp_path):
+    record = evaluate_runs([write_run(tmp_path / "a")], resamples=10)
+    path = write_matching_result(record, tmp_path)
+    renamed = path.rename(path.with_name("short.json"))
+    # The same settings, of a recipe that does not name those which are empty.
+    settings = {**record["configuration"]}
+    for name in ("initial", "backbone_weights", "descriptor_config"):
+        assert settings.pop(name) in (None, {})
+    assert write_matching_result({**record, "configuration": settings}, tmp_path) == renamed
+    assert list((tmp_path / "matching").iterdir()) == [renamed]
+
+
 def test_names_of_descriptors(tmp_path):
     hog = write_run(tmp_path / "a", descriptor="hog", metric="euclidean", stages=[])
     assert write_matching_result(evaluate_runs([hog], resamples=10), tmp_path).stem == "hog-euclidean-ucm-128px"

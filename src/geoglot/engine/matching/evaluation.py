@@ -209,10 +209,14 @@ def leak(recipe: Mapping[str, Any], predictions: MatchingPredictions) -> str | N
 def write_matching_result(record: Mapping[str, Any], results: Path) -> Path:
     """Write ``<results>/matching/<name>.json``, see :func:`result_name`.
 
-    A file of another configuration is never replaced: a part of the digest of the configuration is added to the name.
+    A configuration has one file: one that is there already is written anew, under whatever name it has. A file of
+    another configuration is never replaced: a part of the digest of the configuration is added to the name.
     """
     folder, name = results / TASK, result_name(record)
     path = folder / f"{name}.json"
+    same = [file for file in sorted(folder.glob("*.json")) if _configuration_of(file) == _identity(record)]
+    if same and path not in same:
+        path = same[0]
     if path.is_file() and _configuration_of(path) != _identity(record):
         digest = hashlib.sha256(json.dumps(_identity(record), sort_keys=True).encode()).hexdigest()
         path = folder / f"{name}-{digest[:8]}.json"
@@ -253,9 +257,23 @@ def result_name(record: Mapping[str, Any]) -> str:
 
 
 def _identity(record: Mapping[str, Any]) -> Any:
-    """What makes a record another one, as JSON has it."""
+    """What makes a record another one, as JSON has it; a setting that is not given is one that is empty."""
     protocol = record["protocol"]
-    return json.loads(json.dumps([record["configuration"], bool(protocol["folds"]), protocol["queries"]]))
+    settings = _given(json.loads(json.dumps(record["configuration"])))
+    return [settings, bool(protocol["folds"]), protocol["queries"]]
+
+
+def _given(value: Any) -> Any:
+    """Without settings that are ``null`` or empty: recipes of an earlier day do not name every field.
+
+    Example:
+        >>> _given({"side": 128, "initial": {"config": {}, "method": "hog"}, "fold": None})
+        {'side': 128, 'initial': {'method': 'hog'}}
+    """
+    if not isinstance(value, dict):
+        return value
+    kept = {name: _given(inner) for name, inner in value.items()}
+    return {name: inner for name, inner in kept.items() if inner is not None and inner != {}}
 
 
 def _configuration_of(path: Path) -> Any:
