@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import importlib.util
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,36 @@ def test_it_is_a_table_with_places(answer: gg.Answer) -> None:
     assert set(table["band"]) <= {"likely", "uncertain", "background"}
 
 
-@pytest.mark.skipif(importlib.util.find_spec("folium") is not None, reason="folium is installed")
-def test_a_map_says_what_it_needs(answer: gg.Answer) -> None:
-    with pytest.raises(gg.GeoglotError, match="folium"):
+def test_a_map_says_what_it_needs(answer: gg.Answer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "folium", None)  # as if it were not installed
+    with pytest.raises(gg.GeoglotError, match="pip install folium"):
         answer.explore()
+
+
+def test_a_map_shows_every_hit_that_has_a_place(answer: gg.Answer, tmp_path: Path) -> None:
+    located = [hit for hit in answer if hit.tile.footprint is not None]
+    named = replace(located[0], source="/a/<img src=x onerror=alert(1)>.tif", caption="<b>fields</b>")
+    hits = tuple(named if hit is located[0] else hit for hit in answer)
+    shown = gg.Answer(query=answer.query, hits=hits)
+    drawn = shown.explore(tiles=None)
+    drawn.save(tmp_path / "map.html")
+    page = (tmp_path / "map.html").read_text(encoding="utf-8")
+    [layer] = [one for one in drawn._children.values() if type(one).__name__ == "GeoJson"]
+    features = layer.data["features"]
+    assert [one["properties"]["rank"] for one in features] == [hit.rank for hit in reversed(located)]
+    assert len(located) == 16  # of 22: six are photos
+    # the map opens where the footprints are: south, west, north, east of all
+    edges = [hit.tile.bounds for hit in located]
+    [[south, west], [north, east]] = layer.get_bounds()
+    assert (west, north) == pytest.approx((min(edge[0] for edge in edges), max(edge[3] for edge in edges)))
+    assert (south, east) == pytest.approx((min(edge[1] for edge in edges), max(edge[2] for edge in edges)))
+    # what others wrote is words, never markup; no base map was asked for
+    assert features[-1]["properties"]["source"] == "&lt;img src=x onerror=alert(1)&gt;.tif"
+    assert "onerror=alert(1)" in page
+    assert "<img src=x" not in page
+    assert "<b>fields" not in page
+    assert "L.tileLayer" not in page
+    assert "L.tileLayer" in answer.explore().get_root().render()
 
 
 def test_no_place_is_no_map(answer: gg.Answer) -> None:

@@ -94,6 +94,18 @@ def test_every_tile_gets_what_its_pixels_say(copy: Path) -> None:
     assert verify(copy).ok
 
 
+def test_chosen_tiles_are_captioned_and_no_others(copy: Path) -> None:
+    with ArchiveStore.open(copy, read_only=False) as store:
+        segment = store.searcher.segments[0]
+        chosen = [bytes(row).hex() for row in np.asarray(segment.ids)[[3, 7]]]
+        report = caption_archive(store, FakeCaptioner(), ["en"], items=[*chosen, "ab" * 16])
+        assert (report.tiles, report.unchanged) == (2, 0)
+        again = caption_archive(store, FakeCaptioner(), ["en"], items=chosen)
+        assert (again.tiles, again.unchanged) == (0, 2)
+        rest = caption_archive(store, FakeCaptioner(), ["en"])
+        assert (rest.tiles, rest.unchanged) == (24 + 35 - 2, 2)
+
+
 def test_a_scene_of_several_levels_is_captioned_once_per_tile(images: Path, tmp_path: Path) -> None:
     """Level 1 of a scene of 96 pixels with tiles of 64 covers it at half resolution: windows shift at its edge."""
     folder = tmp_path / "images"

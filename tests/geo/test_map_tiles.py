@@ -146,6 +146,66 @@ def test_every_way_of_placing_a_scene(drawer: MapDrawer, tmp_path: Path, how: st
             assert pixel.tolist() == pytest.approx([*colour, 255], abs=12), (how, z)
 
 
+@pytest.mark.parametrize("kind", ["uint8", "int16", "uint16", "float32", "alpha", "palette", "nan"])
+def test_every_kind_of_pixel_shows_where_it_is_and_nowhere_else(drawer: MapDrawer, tmp_path: Path, kind: str) -> None:
+    # A scene in UTM that is one value everywhere, 600 m wide, in the middle of a map tile 880 m wide: what
+    # lies in it is opaque and of that value, what lies outside is clear, whatever the type of its pixels.
+    import pyproj
+
+    z, across, down = 15, 17_139, 11_874
+    place = tile_bounds(z, across, down)
+    to_mercator = pyproj.Transformer.from_crs("EPSG:32632", "EPSG:3857", always_xy=True)
+    middle = to_mercator.transform((place[0] + place[2]) / 2, (place[1] + place[3]) / 2, direction="INVERSE")
+    west, north = round(middle[0]) - 300.0, round(middle[1]) + 300.0
+    dtype = {"alpha": "uint8", "palette": "uint8", "nan": "float32"}.get(kind, kind)
+    pixels = np.full((2 if kind == "alpha" else 1, 600, 600), 100, dtype)
+    if kind == "alpha":
+        pixels[1] = 255
+    if kind in ("alpha", "nan"):
+        pixels[-1, :, 300:] = 0 if kind == "alpha" else np.nan  # the eastern half holds nothing
+    colours = {"photometric": "palette"} if kind == "palette" else {}
+    path = write(
+        tmp_path / f"{kind}.tif", pixels, crs="EPSG:32632", transform=Affine(1, 0, west, 0, -1, north), **colours
+    )
+    with rasterio.open(path, "r+") as file:
+        if kind == "alpha":
+            file.colorinterp = [rasterio.enums.ColorInterp.gray, rasterio.enums.ColorInterp.alpha]
+        if kind == "palette":
+            file.write_colormap(1, {100: (200, 10, 30, 255)})
+    look = Look() if kind == "palette" else Look(stretch=(0.0, 250.0))
+    drawn = drawer.draw(path, z, across, down, look)
+
+    def pixel(east: float, south: float) -> list[int]:
+        x, y = to_mercator.transform(west + east, north - south)
+        column = (x + HALF_WORLD) / (2 * HALF_WORLD) * 2**z - across
+        row = (HALF_WORLD - y) / (2 * HALF_WORLD) * 2**z - down
+        return [int(value) for value in drawn[int(row * 256), int(column * 256)]]
+
+    colour = [200, 10, 30, 255] if kind == "palette" else [102, 102, 102, 255]  # 100 / 250 * 255
+    for east in (10, 150, 290):
+        assert pixel(east, 20) == pixel(east, 280) == colour, east
+    assert pixel(450, 100) == ([0, 0, 0, 0] if kind in ("alpha", "nan") else colour)
+    assert pixel(-10, 100) == pixel(100, -10) == [0, 0, 0, 0]
+
+
+def test_no_other_file_is_read_as_overviews(drawer: MapDrawer, tmp_path: Path) -> None:
+    # GDAL opens the file that this tag names by any driver it has, a reference to yet another file among them; the
+    # driver of references is there once a scene was brought onto a map
+    scene = utm_scene(tmp_path / "good.tif", 512, crs="EPSG:32632", transform=Affine(1, 0, 600_000, 0, -1, 4_900_000))
+    assert drawer.draw(scene, 0, 0, 0, Look()).shape == (256, 256, 4)
+    secret = write(tmp_path / "secret.tif", np.full((1, 64, 64), 83, np.uint8))
+    (tmp_path / "secret.vrt").write_text(
+        '<VRTDataset rasterXSize="256" rasterYSize="256"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
+        f"<SourceFilename>{secret}</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    for other in ("secret.vrt", "secret.tif"):
+        path = utm_scene(tmp_path / "a.tif", 512, crs="EPSG:32632", transform=Affine(1, 0, 600_000, 0, -1, 4_900_000))
+        with rasterio.open(path, "r+") as file:
+            file.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=str(tmp_path / other))
+        with pytest.raises(SourceError, match="names another file"):
+            drawer.draw(path, 0, 0, 0, Look())
+
+
 def test_hostile_files_cost_themselves_alone(drawer: MapDrawer, tmp_path: Path) -> None:
     (tmp_path / "vrt.tif").write_text("<VRTDataset/>")
     (tmp_path / "cut.tif").write_bytes(b"II*\0" + b"\xff" * 200)

@@ -121,6 +121,25 @@ def test_the_shipped_segmenter_leaves_every_kind_of_file(working: TestClient) ->
         assert left.content.startswith(start), kind
 
 
+def test_one_tile_is_captioned_and_the_answer_says_how(working: TestClient) -> None:
+    first, second = (hit["id"] for hit in working.get("/v1/search", params={"q": "red", "k": 2}).json()["hits"])
+    done = finished(working, working.post("/v1/caption", json={"items": [first], "languages": ["en", "fr"]}))
+    assert done["state"] == "done", done
+    # one tile in two languages: what got no caption has a reason
+    result = done["result"]
+    assert result["tiles"] == 1
+    assert result["captions"] + sum(result["without"].values()) == 2
+    assert set(result["items"]) == {first}
+    assert len(result["items"][first]) == result["captions"]
+    again = finished(working, working.post("/v1/caption", json={"items": [first, second], "languages": ["en", "fr"]}))
+    assert (again["result"]["tiles"], again["result"]["unchanged"]) == (1, 1)
+    assert set(again["result"]["items"]) == {first, second}
+    assert again["result"]["items"][first] == result["items"][first]
+    time.sleep(1.1)  # readers look for commits once a second
+    assert working.get(f"/v1/items/{first}").json()["captions"] == result["items"][first]
+    assert working.post("/v1/caption", json={"items": [first, "0" * 32]}).status_code == 404
+
+
 def test_why_a_job_broke_off_is_in_the_log(
     working: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

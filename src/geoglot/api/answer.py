@@ -85,13 +85,16 @@ class Answer(Sequence[Hit]):
         return as_geodataframe(self)
 
     def explore(self, **options: Any) -> Any:
-        """The hits on a map that can be moved, for a notebook (GeoPandas, folium).
+        """The hits on a map that can be moved, for a notebook: ``pip install "geoglot[notebook]"``.
 
         Args:
-            options: As of ``GeoDataFrame.explore``.
+            options: Of ``folium.Map``; ``tiles=None`` shows no base map.
+
+        Returns:
+            A ``folium.Map``: a notebook shows it, ``.save("map.html")`` writes it.
 
         Raises:
-            GeoglotError: GeoPandas, folium or another package that it needs is not installed.
+            GeoglotError: folium is not installed.
             UsageError: No hit has a place.
         """
         from geoglot.api.notebook import explored

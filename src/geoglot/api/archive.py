@@ -443,6 +443,7 @@ class Archive:
         language: str | Sequence[str] | None = None,
         bands: Sequence[int] | None = None,
         source: str | Sequence[str] | None = None,
+        items: Sequence[str] = (),
         progress: Callable[[CaptioningProgress], None] | None = None,
     ) -> CaptioningReport:
         """Write captions of all tiles that have none; safe to repeat after any interruption.
@@ -455,6 +456,7 @@ class Archive:
             language: Code, several, or ``all``; English by default.
             bands: Red, green and blue as band numbers from 1 on, where they were chosen when the archive was indexed.
             source: Only these files: a path or a pattern, or several.
+            items: Only these tiles: identifiers as of hits; those that the archive does not know are passed over.
             progress: Called now and then with the state of the work.
 
         Returns:
@@ -475,6 +477,7 @@ class Archive:
             writer.asked(language),
             bands=bands,
             sources=(source,) if isinstance(source, str) else tuple(source or ()),
+            items=items,
             progress=progress,
         )
 

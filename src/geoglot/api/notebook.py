@@ -87,21 +87,52 @@ def as_geodataframe(answer: Answer) -> Any:
 
 
 def explored(answer: Answer, **options: Any) -> Any:
-    """Hits on a map.
+    """Hits on a map: footprints in the colours of their bands, what is known of each where the pointer is.
+
+    Args:
+        answer: What was found.
+        options: Of ``folium.Map``; ``tiles=None`` shows no base map.
 
     Raises:
-        GeoglotError: A package that this needs is not installed.
+        GeoglotError: folium is not installed.
         UsageError: No hit has a place.
     """
-    table = as_geodataframe(answer)
-    located = table[~table.geometry.isna()]
-    if not len(located):
+    from geoglot.geo.writing import hits_to_geojson
+
+    features = [_told(one) for one in hits_to_geojson(answer.hits)["features"] if one["geometry"] is not None]
+    if not features:
         raise UsageError("answer", cause="has no hit with a place", remedy="look at the pictures instead")
-    chosen = {"column": "band", "tooltip": ["rank", "score", "band"], **options}
     try:
-        return located.drop(columns=["window"]).explore(**chosen)
+        import folium
     except ImportError as error:
-        raise _missing(error, "folium matplotlib mapclassify") from error
+        raise _missing(error, "folium") from error
+
+    drawn = folium.Map(**options)
+    layer = folium.GeoJson(
+        {"type": "FeatureCollection", "features": features[::-1]},  # the best lies on top
+        name=_plain(answer.query.label),
+        style_function=_style,
+        highlight_function=lambda feature: {"weight": 4, "fillOpacity": 0.35},
+        tooltip=folium.GeoJsonTooltip(list(features[0]["properties"])),
+    )
+    layer.add_to(drawn)
+    drawn.fit_bounds(layer.get_bounds())
+    return drawn
+
+
+def _told(feature: dict[str, Any]) -> dict[str, Any]:
+    """A hit with what its tooltip says; names and captions are others' words, so they are escaped."""
+    known = feature["properties"]
+    told = {name: known.get(name) for name in ("rank", "score", "band", "source", "time", "caption")}
+    told |= {"score": round(float(known["score"]), 3), "source": PurePath(str(known["source"])).name}
+    said = {name: "" if value is None else value for name, value in told.items()}
+    plain = {name: _plain(value) if isinstance(value, str) else value for name, value in said.items()}
+    return {"type": "Feature", "geometry": feature["geometry"], "properties": plain}
+
+
+def _style(feature: dict[str, Any]) -> dict[str, Any]:
+    band = Band(feature["properties"]["band"])
+    return {"color": _COLOURS[band], "weight": 3 if band is Band.LIKELY else 2, "fillOpacity": 0.12}
 
 
 def _missing(error: ImportError, packages: str) -> GeoglotError:

@@ -106,6 +106,7 @@ def caption_archive(
     *,
     bands: Sequence[int] | None = None,
     sources: Sequence[str] = (),
+    items: Sequence[str] = (),
     progress: Callable[[CaptioningProgress], None] | None = None,
     flush_rows: int = FLUSH_ROWS,
     flush_seconds: float = FLUSH_SECONDS,
@@ -120,6 +121,7 @@ def caption_archive(
         languages: Codes.
         bands: Red, green and blue as band numbers; ``None`` chooses.
         sources: Only files whose paths match one of these globs or begin with one of these prefixes.
+        items: Only tiles with these identifiers (32 hexadecimal digits); others are passed over in silence.
         progress: Called after each batch.
         flush_rows: Commit at least after so many captions ...
         flush_seconds: ... or so many seconds: what a kill costs at most.
@@ -131,7 +133,9 @@ def caption_archive(
     started = time.monotonic()
     _ = store.catalogue  # a store that is open for reading is told at once
     report = CaptioningReport(pruned=prune(store))
-    work, report.unchanged = wanted(store, captioner.sha256, languages, path_test(sources) if sources else None)
+    only = np.frombuffer(bytes.fromhex("".join(items)), np.uint8).reshape(-1, 16) if items else None
+    test = path_test(sources) if sources else None
+    work, report.unchanged = wanted(store, captioner.sha256, languages, test, only)
     writer = _Writer(store, captioner, tuple(languages), report, flush_rows, flush_seconds)
     writer.total = sum(len(some.ids) for some in work)
     writer.progress = progress
@@ -143,9 +147,21 @@ def caption_archive(
 
 
 def wanted(
-    store: ArchiveStore, captioner_sha256: str, languages: Sequence[str], test: Callable[[str], bool] | None = None
+    store: ArchiveStore,
+    captioner_sha256: str,
+    languages: Sequence[str],
+    test: Callable[[str], bool] | None = None,
+    only: NDArray[np.uint8] | None = None,
 ) -> tuple[list[Wanted], int]:
-    """The tiles that lack a caption of a captioner, by file, and how many do not."""
+    """The tiles that lack a caption of a captioner, by file, and how many do not.
+
+    Args:
+        store: Whose tiles.
+        captioner_sha256: Captions of others do not count.
+        languages: Codes.
+        test: Which paths are looked at.
+        only: (M, 16) identifiers of the tiles that are looked at.
+    """
     parts = parts_of(store.snapshot().meta)
     done: dict[str, list[NDArray[np.uint8]]] = {language: [] for language in languages}
     for part in parts:
@@ -166,6 +182,9 @@ def wanted(
         if test is not None:
             rows = rows[searcher.names(segment).matching(test)[segment.source[rows]]]
         ids = np.asarray(segment.ids)[rows]
+        if only is not None:
+            among = ids_among(ids, only)
+            rows, ids = rows[among], ids[among]
         lacks = np.stack([~ids_among(ids, some) for some in has], axis=1)
         unchanged += int((~lacks.any(1)).sum())
         chosen = lacks.any(1)

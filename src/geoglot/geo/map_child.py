@@ -15,7 +15,7 @@ import numpy as np
 
 from geoglot.geo.decoder_child import describe_failure, limit_resources
 from geoglot.geo.map_tiles import Look, MapSource
-from geoglot.geo.opening import GDAL_SETTINGS
+from geoglot.geo.opening import WARPING_SETTINGS
 from geoglot.geo.wire import Header, read_frame, write_frame
 
 _KEPT_OPEN = 4
@@ -64,7 +64,7 @@ def main() -> None:
 
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
     kept: OrderedDict[Key, MapSource] = OrderedDict()
-    with rasterio.Env(**GDAL_SETTINGS):
+    with rasterio.Env(**WARPING_SETTINGS):
         while (asked := read_frame(incoming)) is not None:
             request = asked[0]
             try:

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.core.errors import SourceError
-from geoglot.geo.decoder import reading_environment
+from geoglot.geo.decoder import child_environment
 from geoglot.geo.map_tiles import SIDE, Look, tile_bounds
+from geoglot.geo.opening import WARPING_SETTINGS
 from geoglot.geo.wire import BrokenFrameError, read_frame, write_frame
 
 MEMORY_BYTES: Final = 2 << 30
@@ -82,7 +83,7 @@ class MapDrawer:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=reading_environment(),
+            env={**child_environment(), **{name: str(value) for name, value in WARPING_SETTINGS.items()}},
             start_new_session=True,
         )
         with contextlib.suppress(OSError):  # a child that is dead already is noticed at its answer

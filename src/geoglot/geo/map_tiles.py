@@ -1,32 +1,41 @@
 """Map tiles cut from a scene on the fly: Web Mercator, 256 pixels, with transparency where the scene has no data.
 
 The scene is the one that was indexed: the same driver, the same bands unless others are asked for, the same stretch
-for all its tiles unless another is given.
+for all its tiles unless another is given. rio-tiler brings its pixels onto the grid of the map; it is given a file that
+is open already, so that no driver reads a file but the one that its first bytes call for.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.core.errors import SourceError, UsageError
 from geoglot.core.records import Window
+from geoglot.geo.mask import valid_by_value
 from geoglot.geo.opening import identify, open_raster
 from geoglot.geo.scene import Scene
 
 if TYPE_CHECKING:
-    pass
+    import rasterio
+    from rio_tiler.io import Reader
+    from rio_tiler.models import ImageData
 
 SIDE: Final = 256
 DEEPEST: Final = 24
 HALF_WORLD: Final = math.pi * 6378137.0
 """Half the side of the Web Mercator square, metres."""
-_WHOLE_SIDE = 2048
+_SMALL_SIDE = 2048
+_WARPING: Final[dict[str, Any]] = {"warp_mem_limit": 64, "num_threads": 1}
+"""Given for every tile: else a scene that is in Web Mercator already would be opened once more, by its name alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +81,7 @@ def tile_bounds(z: int, x: int, y: int) -> tuple[float, float, float, float]:
 
 
 class MapSource:
-    """An open scene from which map tiles are cut. Inside ``rasterio.Env(**GDAL_SETTINGS)``.
+    """An open scene from which map tiles are cut. Inside ``rasterio.Env(**WARPING_SETTINGS)``.
 
     Args:
         path: The file.
@@ -86,7 +95,6 @@ class MapSource:
         source = identify(path)
         if source.driver not in ("GTiff", "JP2OpenJPEG"):
             raise SourceError(path, cause="is a photo, which has no place on a map", remedy="show its picture instead")
-        self.path = path
         self._dataset = open_raster(source)
         self._scene = Scene(self._dataset, subject=path, bands=look.bands, file_bytes=source.size)
         if self._scene.locator() is None:
@@ -96,12 +104,14 @@ class MapSource:
             self._scene.prepare()
         else:
             self._scene.fix_stretch(*look.stretch)
-        self._look = look
-        self._whole: tuple[NDArray[np.uint8], Any] | None = None
+        self._open = ExitStack()
+        self._open.callback(self._dataset.close)
+        self._reader = self._reader_of(self._dataset)
+        self._small: Reader | None = None
 
     def close(self) -> None:
         """Close the file."""
-        self._dataset.close()
+        self._open.close()
 
     def draw(self, z: int, x: int, y: int) -> NDArray[np.uint8]:
         """One tile, (256, 256, 4) uint8 red, green, blue, alpha; wholly transparent where the scene is not.
@@ -109,14 +119,29 @@ class MapSource:
         Raises:
             UsageError: There is no such tile.
         """
-        west, south, east, north = tile_bounds(z, x, y)
-        from rasterio.transform import from_bounds
+        _, south, _, north = tile_bounds(z, x, y)
+        if self._coarse((north - south) / SIDE, max(abs(south), abs(north))):
+            return self._from_small_copy(z, x, y)
+        choice = self._scene.choice
+        extra = () if choice.alpha is None else (choice.alpha,)
+        image = _tile(self._reader, (z, x, y), (*choice.colours, *extra), blend=not choice.is_palette)
+        if image is None:
+            return np.zeros((SIDE, SIDE, 4), np.uint8)
+        read = np.ascontiguousarray(image.array.data.transpose(1, 2, 0))
+        raw = read[..., : len(choice.colours)]
+        nodata = self._dataset.nodata
+        valid = valid_by_value(raw, [nodata] * len(choice.colours))
+        if extra:
+            seen = read[..., -1] > 0
+        elif nodata is None:
+            seen = ~np.ma.getmaskarray(image.array)[0]
+        else:
+            seen = np.ones((SIDE, SIDE), bool)
+        out = np.zeros((SIDE, SIDE, self._scene.channels), np.uint8)
+        shown = self._scene.paint(raw, seen if valid is None else valid & seen, out)
+        return _as_picture(out, seen if shown is None else shown)
 
-        transform = from_bounds(west, south, east, north, SIDE, SIDE)
-        if self._coarse(transform):
-            return self._from_whole(transform)
-        return self._warped(transform)
-
+    @cached_property
     def _metres_per_pixel(self) -> float:
         from geoglot.geo.footprint import ground_sample_distance
 
@@ -124,73 +149,71 @@ class MapSource:
         found = ground_sample_distance(locator, self._scene.width, self._scene.height) if locator else None
         return float(found or 0.0)
 
-    def _coarse(self, transform: Any) -> bool:
-        """Whether a small copy of the whole scene is fine enough for a tile. Not for scenes placed by points."""
+    def _coarse(self, map_metres: float, farthest: float) -> bool:
+        """Whether a small copy of the whole scene is fine enough for a tile. Not for scenes placed by points.
+
+        Args:
+            map_metres: Side of the tile's pixels on the map.
+            farthest: How far from the equator the tile reaches on the map, where a true metre is longest on it.
+        """
         if self._dataset.gcps[0] or self._dataset.crs is None:
             return False
-        longest = max(self._scene.width, self._scene.height)
-        factor = max(1.0, longest / _WHOLE_SIDE)
-        return factor > 1 and self._metres_per_pixel() * factor <= transform.a * _least_scale(transform)
+        factor = max(1.0, max(self._scene.width, self._scene.height) / _SMALL_SIDE)
+        return self._metres_per_pixel * factor <= map_metres / math.cosh(farthest / 6378137.0)
 
-    def _from_whole(self, transform: Any) -> NDArray[np.uint8]:
-        from rasterio.enums import Resampling
-        from rasterio.warp import reproject
+    def _from_small_copy(self, z: int, x: int, y: int) -> NDArray[np.uint8]:
+        if self._small is None:
+            self._small = self._copy_small()
+        image = _tile(self._small, (z, x, y), (1, 2, 3, 4))
+        if image is None:
+            return np.zeros((SIDE, SIDE, 4), np.uint8)
+        pixels = image.array.data.transpose(1, 2, 0)
+        return _as_picture(pixels[..., :3], pixels[..., 3] > 127)
 
-        if self._whole is None:
-            self._whole = self._read_whole()
-        pixels, own = self._whole
-        out = np.zeros((4, SIDE, SIDE), np.uint8)
-        reproject(
-            pixels,
-            out,
-            src_transform=own,
-            src_crs=self._dataset.crs,
-            dst_transform=transform,
-            dst_crs="EPSG:3857",
-            resampling=Resampling.bilinear,
-            num_threads=1,
-        )
-        return _as_picture(out[:3].transpose(1, 2, 0), out[3] > 127)
+    def _copy_small(self) -> Reader:
+        """The whole scene as red, green, blue, alpha in memory, its longer side at most 2,048 pixels."""
+        import rasterio
 
-    def _read_whole(self) -> tuple[NDArray[np.uint8], Any]:
         scene = self._scene
-        factor = max(scene.width, scene.height) / _WHOLE_SIDE
+        factor = max(1.0, max(scene.width, scene.height) / _SMALL_SIDE)
         width, height = max(1, round(scene.width / factor)), max(1, round(scene.height / factor))
         out = np.zeros((height, width, scene.channels), np.uint8)
         valid = scene.read_into(Window(0, 0, scene.width, scene.height), out)
-        colours = np.repeat(out, 3, axis=2) if scene.channels == 1 else out
-        alpha = np.full((height, width, 1), 255, np.uint8) if valid is None else valid[..., None] * np.uint8(255)
-        rgba = np.ascontiguousarray(np.concatenate([colours, alpha], axis=2).transpose(2, 0, 1))
-        a, b, c, d, e, f = tuple(self._dataset.transform)[:6]
-        across, down = scene.width / width, scene.height / height
-        own = type(self._dataset.transform)(a * across, b * down, c, d * across, e * down, f)
-        return rgba, own
+        rgba = _as_picture(out, np.ones((height, width), bool) if valid is None else valid)
+        own = self._dataset.transform
+        own = own @ type(own).scale(scene.width / width, scene.height / height)
+        profile = {"width": width, "height": height, "count": 4, "dtype": "uint8", "photometric": "RGB", "tiled": True}
+        file = self._open.enter_context(rasterio.MemoryFile())
+        with file.open(driver="GTiff", crs=self._dataset.crs, transform=own, alpha="yes", **profile) as copy:
+            copy.write(rgba.transpose(2, 0, 1))
+        return self._reader_of(self._open.enter_context(file.open(driver="GTiff")))
 
-    def _warped(self, transform: Any) -> NDArray[np.uint8]:
-        from rasterio.enums import ColorInterp, Resampling
-        from rasterio.vrt import WarpedVRT
+    def _reader_of(self, dataset: rasterio.DatasetReader) -> Reader:
+        """rio-tiler over a file that is open already."""
+        from rio_tiler.errors import NoOverviewWarning
+        from rio_tiler.io import Reader
 
-        has_alpha = ColorInterp.alpha in self._dataset.colorinterp
-        how: dict[str, Any] = {"crs": "EPSG:3857", "transform": transform, "width": SIDE, "height": SIDE}
-        how |= {"resampling": Resampling.bilinear, "add_alpha": not has_alpha, "warp_mem_limit": 64, "num_threads": 1}
-        if self._scene.choice.is_palette:
-            how["resampling"] = Resampling.nearest
-        points, system = self._dataset.gcps
-        if points and self._dataset.crs is None:
-            # GDAL would bend the scene along its points, but not onto a given grid: the plane nearest to them does
-            how |= {"src_crs": system, "src_transform": type(transform)(*(self._scene.transform() or ()))}
-        with WarpedVRT(self._dataset, **how) as warped:
-            shown = Scene(warped, subject=self.path, bands=self._look.bands)
-            shown.share_stretch(self._scene)
-            out = np.zeros((SIDE, SIDE, shown.channels), np.uint8)
-            valid = shown.read_into(Window(0, 0, SIDE, SIDE), out)
-        return _as_picture(out, np.ones((SIDE, SIDE), bool) if valid is None else valid)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NoOverviewWarning)
+            reader = Reader(None, dataset=dataset)
+        self._open.callback(reader.close)
+        return reader
 
 
-def _least_scale(transform: Any) -> float:
-    """True metres in a Web Mercator metre where a tile lies farthest from the equator."""
-    farthest = max(abs(transform.f), abs(transform.f + SIDE * transform.e))
-    return 1.0 / math.cosh(farthest / 6378137.0)
+def _tile(
+    reader: Reader, place: tuple[int, int, int], bands: tuple[int, ...], *, blend: bool = True
+) -> ImageData | None:
+    """Bands of a tile in the file's own type, ``None`` where the file does not reach."""
+    from rio_tiler.errors import TileOutsideBounds
+
+    z, x, y = place
+    how: Literal["nearest", "bilinear"] = "bilinear" if blend else "nearest"
+    try:
+        return reader.tile(
+            x, y, z, tilesize=SIDE, indexes=bands, resampling_method=how, reproject_method=how, vrt_options=_WARPING
+        )
+    except TileOutsideBounds:
+        return None
 
 
 def _as_picture(colours: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:

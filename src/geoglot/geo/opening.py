@@ -66,6 +66,14 @@ GDAL_SETTINGS: dict[str, str | int] = {
     "PROJ_NETWORK": "OFF",
 }
 
+WARPING_SETTINGS: dict[str, str | int] = {
+    **GDAL_SETTINGS,
+    "GDAL_SKIP": ",".join(name for name in _DRIVERS_LEFT_OUT.split(",") if name != "VRT"),
+}
+"""For the process that brings scenes onto a map: GDAL warps through its VRT driver, and would register it at the first
+warp whatever it was told. No file is opened by it: :func:`open_raster` names the driver, and refuses files that name
+others."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Identified:
@@ -229,13 +237,19 @@ def open_raster(source: Identified) -> rasterio.DatasetReader:
     """Open an identified file with its one driver. Call inside ``rasterio.Env(**GDAL_SETTINGS)``.
 
     Raises:
-        SourceError: The driver refuses it.
+        SourceError: The driver refuses it, or it names another file to be read in its place.
     """
     import rasterio
     from rasterio.errors import RasterioError
 
     try:
-        return rasterio.open(source.path, driver=source.driver, sharing=False)
+        dataset = rasterio.open(source.path, driver=source.driver, sharing=False)
     except RasterioError as error:
         cause = f"cannot be opened as {source.driver} ({error})"
         raise SourceError(source.path, cause=cause, remedy="copy the file again", stage="open") from error
+    # GDAL would open that file by whichever driver takes it, wherever it lies
+    if dataset.get_tag_item("OVERVIEW_FILE", "OVERVIEWS") is not None:
+        dataset.close()
+        cause, remedy = "names another file as its overviews", "write it again, for example with gdal_translate"
+        raise SourceError(source.path, cause=cause, remedy=remedy, stage="open")
+    return dataset

@@ -175,10 +175,6 @@ class Scene:
         bands = len(self.choice.colours)
         self._stretch = Stretch(low=np.full(bands, low), high=np.full(bands, high))
 
-    def share_stretch(self, other: Scene) -> None:
-        """Take the stretch of another view of the same scene. Instead of :meth:`prepare`."""
-        self._stretch = other._stretch
-
     def _sample_windows(self) -> Iterator[tuple[Window, tuple[int, int]]]:
         """Windows that stand for the scene, with the shape to read each in.
 
@@ -230,18 +226,34 @@ class Scene:
             return np.zeros(shape, bool)
         direct = out if self.dtype == np.uint8 and self._stretch is None and self._palette is None else None
         raw, valid = self._raw(window, shape, nearest=self._palette is not None, out=direct)
+        valid = self.paint(raw, valid, out)
+        if stored is not None and not stored.all() and shape == (window.height, window.width):
+            present = self._per_pixel(stored, window)
+            return present if valid is None else valid & present
+        return valid
+
+    def paint(
+        self, raw: NDArray[Any], valid: NDArray[np.bool_] | None, out: NDArray[np.uint8]
+    ) -> NDArray[np.bool_] | None:
+        """Turn pixels of the file's own type into 8-bit colours, as its palette or its stretch says.
+
+        Args:
+            raw: (H, W, bands) of the chosen bands; may be `out` itself where nothing is to be done but to turn them.
+            valid: (H, W) where there is data, or ``None`` where there is everywhere.
+            out: (H, W, channels) to fill.
+
+        Returns:
+            (H, W) where there is data to be seen, or ``None``.
+        """
         if self._palette is not None:
             entries = self._palette[np.minimum(raw[..., 0], len(self._palette) - 1)]
             out[...] = entries[..., :3]
             opaque: NDArray[np.bool_] = entries[..., 3] > 0
             return opaque if valid is None else valid & opaque
-        if direct is None:
+        if raw is not out:
             out[...] = self._stretch(raw) if self._stretch else raw
         if self._white_is_zero:
             np.subtract(255, out, out=out)
-        if stored is not None and not stored.all() and shape == (window.height, window.width):
-            present = self._per_pixel(stored, window)
-            return present if valid is None else valid & present
         return valid
 
     def _stored(self, window: Window) -> NDArray[np.bool_]:

@@ -84,13 +84,22 @@ def caption(asked: Mapping[str, Any], folder: Path, say: Say) -> dict[str, Any]:
             asked["captioner"],
             language=asked["languages"] or None,
             source=asked["sources"] or None,
+            items=asked["items"],
             progress=lambda now: say(now.tiles_done, now.tiles_total, Path(now.path).name),
         )
+        archive.store.refresh()
+        words = archive.store.words
+        keys = [bytes.fromhex(item) for item in asked["items"]]
+        told = {} if words is None or not keys else words.captions(keys)
     return {
         "tiles": report.tiles,
         "captions": report.captions,
         "unchanged": report.unchanged,
         "without": report.without,
+        "items": {
+            item: {language: one.caption for language, one in told.get(key, {}).items() if one.caption}
+            for item, key in zip(asked["items"], keys, strict=True)
+        },
         "failed": [{"name": Path(one.subject).name, "cause": one.cause} for one in report.failed][:500],
         "seconds": round(report.seconds, 1),
     }

@@ -42,11 +42,16 @@ class IndexIn(Strict):
 
 
 class CaptionIn(Strict):
-    """Which tiles to caption, and in which languages."""
+    """Which tiles to caption, and in which languages: some by identifier, those of some files, or all."""
 
     captioner: str = Field(default="captioner", pattern="^[a-z0-9][a-z0-9_-]{0,60}$")
     languages: list[Language] = Field(default_factory=list, max_length=4)
     sources: list[SourceId] = Field(default_factory=list, max_length=200)
+    items: list[Identifier] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Tiles; the result tells their captions, by tile and language.",
+    )
 
 
 class LocateIn(Strict):
@@ -105,12 +110,17 @@ async def caption(asked: CaptionIn, request: Request) -> JobRef:
     if asked.captioner not in available():
         raise ProblemError(409, f"There is no captioner {asked.captioner}.", "see GET /v1/models")
     patterns = [exact_pattern((await service.holding(one)).path) for one in asked.sources]
+    if asked.items:
+        known = await service.readers.run(lambda archive: archive.store.find(asked.items))
+        if len(known) < len(set(asked.items)):
+            raise ProblemError(404, "There is no such tile.", "search again: the file may have changed")
     languages = ", ".join(asked.languages) or "en"
     told = {
         "archive": _archive(service),
         "captioner": asked.captioner,
         "languages": asked.languages,
         "sources": patterns,
+        "items": asked.items,
     }
     return _queued(service, "caption", f"captions ({languages})", told)
 

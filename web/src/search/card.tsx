@@ -94,6 +94,14 @@ function CardView(props: CardProps) {
         <div class="line">
           <span class={`band ${hit.band}`}>{t(hit.band)}</span>
           <span class="score">{number(hit.score, 2)}</span>
+        </div>
+        <div class="bar" aria-hidden="true">
+          <i style={{ inlineSize: `${Math.max(3, Math.min(100, (hit.score / (top || 1)) * 100))}%` }} />
+        </div>
+        <div class="line">
+          <p class="file" dir="ltr" title={hit.source}>
+            {hit.name}
+          </p>
           <span class="verdicts">
             <VerdictButton
               kind="right"
@@ -111,12 +119,6 @@ function CardView(props: CardProps) {
             />
           </span>
         </div>
-        <div class="bar" aria-hidden="true">
-          <i style={{ inlineSize: `${Math.max(3, Math.min(100, (hit.score / (top || 1)) * 100))}%` }} />
-        </div>
-        <p class="file" dir="ltr" title={hit.source}>
-          {hit.name}
-        </p>
         <p class="facts">{facts.filter(Boolean).join(" · ")}</p>
         {hit.caption && (
           <p class="caption" dir="auto" lang={hit.caption_language ?? undefined}>

@@ -63,7 +63,7 @@ export function SearchPage({ query, facts }: Props) {
   const [mapOnly, setMapOnly] = useState(false);
   const [verdicts, setVerdicts] = useState<Record<string, Verdict>>({});
   const map = useRef<MapHandle>(null);
-  const { captions, captionSource } = useCaptions();
+  const { captions, captionTile } = useCaptions();
   const cut = cutting === undefined ? state.cut : cutting;
 
   const applied = `${state.right.join()};${state.wrong.join()}`;
@@ -169,7 +169,7 @@ export function SearchPage({ query, facts }: Props) {
         }
       } else if (action === "caption") {
         choose(hit.id);
-        captionSource(hit, words);
+        captionTile(hit, words);
       } else {
         const more = new URLSearchParams({ window: hit.window.join(",") });
         if (asked) more.set("phrase", asked);
@@ -177,7 +177,7 @@ export function SearchPage({ query, facts }: Props) {
         go(writeRoute("scene", more.toString().replaceAll("%2C", ","), hit.source));
       }
     },
-    [addTerm, captionSource, choose, t, words, asked],
+    [addTerm, captionTile, choose, t, words, asked],
   );
   const handlers = useMemo(
     () => ({ onHover: setHover, onFocus: setCurrent, onChoose: choose, onAct: act, onVerdict: mark }),

@@ -69,7 +69,8 @@ export function Results(props: Props) {
       <Summary {...props} answer={answer} />
       {answer.no_likely && hits.length > 0 && (
         <div class="none" role="status">
-          <strong>{t("noLikely")}</strong> {t("noLikelyNote")}
+          <strong>{t("noLikely")}</strong>{" "}
+          {t(hits.some((hit) => hit.band === "uncertain") ? "uncertainNote" : "noLikelyNote")}
         </div>
       )}
       {hits.length === 0 ? (

@@ -57,17 +57,18 @@ export function useJobs(): { jobs: readonly Job[]; refresh: () => void } {
 
 type Captions = Record<string, Record<string, string>>;
 
-/** Captions that were read again after a job of this visit had written them, by tile and language. */
-export function useCaptions(): { captions: Captions; captionSource: (hit: Hit, words: Words) => void } {
+/** Captions that were written in this visit, by tile and language. */
+export function useCaptions(): { captions: Captions; captionTile: (hit: Hit, words: Words) => void } {
   const [captions, setCaptions] = useState<Captions>({});
-  const captionSource = useCallback((hit: Hit, { t, language }: Words) => {
+  const captionTile = useCallback((hit: Hit, { t, language }: Words) => {
     say(t("captioning", { name: hit.name }));
-    runJob("caption", { sources: [hit.source], languages: [language] })
-      .then(async () => {
-        const told = await service.item(hit.id);
-        setCaptions((before) => ({ ...before, [hit.id]: told.captions }));
+    runJob("caption", { items: [hit.id], languages: [language] })
+      .then((job) => {
+        const told = (job.result?.items as Captions | undefined)?.[hit.id] ?? {};
+        setCaptions((before) => ({ ...before, [hit.id]: { ...before[hit.id], ...told } }));
+        if (!told[language]) say(t("noCaption"), "bad");
       })
       .catch((cause: unknown) => say(cause instanceof Error ? cause.message : t("failed"), "bad"));
   }, []);
-  return { captions, captionSource };
+  return { captions, captionTile };
 }

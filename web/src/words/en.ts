@@ -89,6 +89,7 @@ export const en = {
   took: "{tiles} tiles in {milliseconds} ms",
   noLikely: "No likely match.",
   noLikelyNote: "What follows is only the nearest: no better than chance finds.",
+  uncertainNote: "What follows may be it or may not: look before you trust it.",
   nothingHere: "Nothing passes these filters",
   nothingHereNote: "Widen the area, the dates or the resolution.",
   thatIsAll: "That is all: {count} places",
@@ -140,7 +141,8 @@ export const en = {
   unknown: "unknown",
   perPixel: "{size} a pixel",
   openScene: "Open the scene",
-  captioning: "Writing descriptions for {name} …",
+  captioning: "Describing this place of {name} …",
+  noCaption: "No description: the captioner is not sure enough of what it shows.",
   // map
   map: "Map",
   zoomIn: "Zoom in",
