@@ -1,8 +1,9 @@
 """Evaluate whether a second view of a place finds the place: instance retrieval.
 
-A query is a second view of one picture of the gallery; that picture, and no other of its kind, is the answer. Two ways
-of ranking are measured beside each other: the model's vectors alone, and with the look for the same place at the first
-candidates (:mod:`geoglot.api.place`), as a search by picture does it.
+A query is a second view of one picture of the gallery; that picture, and no other of its kind, is the answer. Ways of
+ranking are measured beside each other: the model's vectors alone; with the look for the same place at the first
+candidates (:mod:`geoglot.api.place`), as a search by picture does it; the vectors of places alone; and the look at
+candidates by both, as in an archive that holds vectors of places.
 """
 
 from __future__ import annotations
@@ -17,20 +18,22 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from geoglot.api.place import order_of
+from geoglot.api.place import ROUND, USUAL_CANDIDATES, by_turns, order_of
 from geoglot.core.errors import SourceError, UsageError
 from geoglot.core.runs import environment
 from geoglot.data.captioned import SPLITS, load_dataset
-from geoglot.data.second_views import SEVERITIES, second_view, severity_named
+from geoglot.data.second_views import KINDS, SEVERITIES, second_view, severity_named
 from geoglot.engine.evaluation import Report, write_result
 from geoglot.geo.resample import to_square
 from geoglot.metrics.intervals import mean_intervals
 from geoglot.models.bundle import Bundle, load_bundle
-from geoglot.models.place import SHIPPED_PLACE, PlaceBundle, load_place
+from geoglot.models.place import SHIPPED_PLACE, PlaceBundle, load_place, quarter_turns
 
 CUTOFFS: Final = (1, 5, 10)
 TASK: Final = "instance"
 _TOGETHER: Final = 64
+_BEFORE: Final = {"with_second_look": "embedding_alone", "with_place_vectors": "place_vectors_alone"}
+"""What ranks an answer that is not among the candidates of a look."""
 Progress = Callable[[int, int], None]
 
 
@@ -42,11 +45,13 @@ class Gallery:
         names: Of the pictures.
         vectors: (N, D) float32 unit rows of the encoder.
         descriptors: (N, M, d) float16, local descriptors.
+        places: (N, A) float32, vectors of places; ``None`` where the bundle has none.
     """
 
     names: tuple[str, ...]
     vectors: NDArray[np.float32]
     descriptors: NDArray[np.float16]
+    places: NDArray[np.float32] | None
 
 
 def evaluate_instance(
@@ -58,7 +63,7 @@ def evaluate_instance(
     *,
     place: str | Path = SHIPPED_PLACE,
     severities: Sequence[str] = tuple(SEVERITIES),
-    candidates: int = 100,
+    candidates: int = USUAL_CANDIDATES,
     at_most: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
@@ -70,9 +75,11 @@ def evaluate_instance(
         data: Name of a dataset.
         split: Whose images are asked for; the views of ``val`` are for choices.
         root: Folder with one folder per dataset; ``None`` asks the variable ``GEOGLOT_DATA``.
-        out: Results folder, gets ``instance/<model>-<dataset>.json``; ``None`` writes no result.
+        out: Results folder, gets ``instance/<model>-<dataset>.json``, with ``-kinds`` where only kinds of change are
+            asked for; ``None`` writes no result.
         place: Place bundle.
-        severities: Names of :data:`geoglot.data.second_views.SEVERITIES`.
+        severities: Names of :data:`geoglot.data.second_views.SEVERITIES` or
+            :data:`geoglot.data.second_views.KINDS`.
         candidates: How many are looked at again.
         at_most: Ask for so many images only, spread over the split.
         seed: Of the views.
@@ -116,7 +123,11 @@ def evaluate_instance(
         },
         "severities": levels,
     }
-    return Report(record=record, path=None if out is None else write_result(record, Path(out)))
+    if out is None:
+        return Report(record=record, path=None)
+    kinds = bool(bounds) and set(bounds) <= set(KINDS)
+    named = {**record, "dataset": f"{data}-kinds"} if kinds else record
+    return Report(record=record, path=write_result(named, Path(out)))
 
 
 def evaluate_pairs(
@@ -126,7 +137,7 @@ def evaluate_pairs(
     out: str | Path | None = None,
     *,
     place: str | Path = SHIPPED_PLACE,
-    candidates: int = 100,
+    candidates: int = USUAL_CANDIDATES,
     progress: Progress | None = None,
 ) -> Report:
     """Recall of places by real second views: files of two folders, paired by their names without suffix.
@@ -220,14 +231,21 @@ def _pixels(path: Path) -> NDArray[np.uint8]:
 def _gallery(
     encoder: Bundle, looker: PlaceBundle, files: Sequence[tuple[str, Path]], progress: Callable[[int], None]
 ) -> Gallery:
-    vectors, descriptors = [], []
+    vectors, descriptors, places = [], [], []
     for start in range(0, len(files), _TOGETHER):
         pictures = [_pixels(path) for _, path in files[start : start + _TOGETHER]]
         vectors.append(encoder.encode_images(np.stack([to_square(picture, encoder.side) for picture in pictures])))
         described = looker.describe(np.stack([to_square(picture, looker.side) for picture in pictures]))
         descriptors.append(described.astype(np.float16))
+        if looker.codebook is not None:
+            places.append(looker.vectors(described))
         progress(start + len(pictures))
-    return Gallery(tuple(name for name, _ in files), np.concatenate(vectors), np.concatenate(descriptors))
+    return Gallery(
+        tuple(name for name, _ in files),
+        np.concatenate(vectors),
+        np.concatenate(descriptors),
+        np.concatenate(places) if places else None,
+    )
 
 
 def _from(told: Callable[[int, int], None], before: int, total: int) -> Callable[[int], None]:
@@ -243,24 +261,34 @@ def _level(
     progress: Callable[[int], None],
 ) -> dict[str, Any]:
     """Figures of one severity. Queries are pairs of pixels and the row of the answer."""
-    plain, looked, in_reach, outcomes, seconds = [], [], [], [], []
+    ranks: dict[str, list[int]] = {}
+    in_reach: dict[str, list[bool]] = {}
+    outcomes, seconds = [], []
     wrong_pairs: list[dict[str, Any]] = []
     for number, (pixels, answer) in enumerate(queries):
+        square = to_square(pixels, looker.side)[None]
         vector = encoder.encode_images(to_square(pixels, encoder.side)[None])[0]
-        scores = gallery.vectors @ vector
-        order = np.argsort(-scores, kind="stable")
-        plain.append(int(np.flatnonzero(order == answer)[0]) + 1)
-        first = order[:candidates]
-        in_reach.append(plain[-1] <= candidates)
-        started = time.perf_counter()
-        shown = gallery.descriptors[first].astype(np.float32)
-        agreed = looker.looked_at(to_square(pixels, looker.side)[None], shown)
-        seconds.append(time.perf_counter() - started)
-        new = first[order_of(agreed, looker.first)]
-        looked.append(int(np.flatnonzero(new == answer)[0]) + 1 if in_reach[-1] else plain[-1])
+        orders = {"embedding_alone": np.argsort(-(gallery.vectors @ vector), kind="stable")}
+        looks = {"with_second_look": orders["embedding_alone"][:candidates]}
+        if gallery.places is not None:
+            turned = looker.vectors(looker.describe(np.concatenate([square, quarter_turns(square)])))
+            by_place = np.argsort(-(turned @ gallery.places.T).max(axis=0), kind="stable")
+            orders["place_vectors_alone"] = by_place
+            looks["with_place_vectors"] = by_turns(by_place, orders["embedding_alone"], candidates)
+        for way, order in orders.items():
+            ranks.setdefault(way, []).append(_rank(order, answer))
+        for way, first in looks.items():
+            started = time.perf_counter()
+            agreed = _agreements(looker, gallery, square, first)
+            seconds.append(time.perf_counter() - started)
+            there = bool((first == answer).any())
+            in_reach.setdefault(way, []).append(there)
+            new = first[order_of(agreed, looker.first)]
+            beyond = max(ranks[_BEFORE[way]][-1], candidates + 1)
+            ranks.setdefault(way, []).append(_rank(new, answer) if there else beyond)
+        # What is called the same place is told of the last and best way.
         same = agreed >= looker.same
-        told = {"right": bool(same[first == answer].any()), "wrong": bool(same[first != answer].any())}
-        outcomes.append(told)
+        outcomes.append({"right": bool(same[first == answer].any()), "wrong": bool(same[first != answer].any())})
         wrong_pairs += [
             {"asked": gallery.names[answer], "called_same": gallery.names[row], "agreement": round(float(score), 3)}
             for row, score in zip(first, agreed, strict=True)
@@ -268,10 +296,11 @@ def _level(
         ]
         progress(number + 1)
     return {
-        "queries": len(plain),
-        "embedding_alone": _figures(plain),
-        "with_second_look": _figures(looked),
-        f"answer_among_{candidates}_candidates_percent": round(100 * float(np.mean(in_reach)), 2),
+        "queries": len(outcomes),
+        **{way: _figures(found) for way, found in ranks.items()},
+        "answer_among_candidates_percent": {
+            way: round(100 * float(np.mean(found)), 2) for way, found in in_reach.items()
+        },
         "called_the_same_place_percent": {
             "the_answer": round(100 * float(np.mean([told["right"] for told in outcomes])), 2),
             "another_picture": round(100 * float(np.mean([told["wrong"] for told in outcomes])), 2),
@@ -279,6 +308,24 @@ def _level(
         "other_pictures_called_the_same_place": sorted(wrong_pairs, key=lambda pair: -float(pair["agreement"]))[:50],
         "comparison_seconds_median": round(float(np.median(seconds)), 4),
     }
+
+
+def _rank(order: NDArray[np.int64], answer: int) -> int:
+    """The answer's place in an order, from 1 on."""
+    return int(np.flatnonzero(order == answer)[0]) + 1
+
+
+def _agreements(
+    looker: PlaceBundle, gallery: Gallery, square: NDArray[np.uint8], first: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Of candidates, a hundred at a time until one shows the same place, as the search does it; the rest has 0."""
+    agreed = np.zeros(len(first))
+    for start in range(0, len(first), ROUND):
+        rows = slice(start, start + ROUND)
+        agreed[rows] = looker.looked_at(square, gallery.descriptors[first[rows]].astype(np.float32))
+        if (agreed[rows] >= looker.same).any():
+            break
+    return agreed
 
 
 def _figures(ranks: Sequence[int]) -> Mapping[str, Any]:

@@ -46,6 +46,17 @@ def order_of(agreed: NDArray[np.float64], first: float) -> NDArray[np.int64]:
     return np.argsort(-np.where(agreed >= first, agreed, 0.0), kind="stable")
 
 
+def by_turns(first: NDArray[np.int64], second: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The first rows of two orders in turn, each row once. -> at most (count,).
+
+    Example:
+        >>> by_turns(np.array([4, 2, 9]), np.array([4, 7, 2]), 4).tolist()
+        [4, 2, 7, 9]
+    """
+    both = np.stack([first[:count], second[:count]], axis=1).ravel()
+    return both[np.sort(np.unique(both, return_index=True)[1])][:count]
+
+
 def at_hand() -> bool:
     """Whether the package ships a place bundle."""
     return (SHIPPED / SHIPPED_PLACE / "bundle.json").is_file()

@@ -79,7 +79,8 @@ def protocol(report: CaptioningReport) -> str:
 def numbers_section(report: CaptioningReport) -> str:
     """All measures of all runs, a table per dataset and language."""
     parts: list[str] = []
-    reasons: dict[str, None] = {}
+    reasons: dict[str, list[str]] = {}
+    shown = {key: name for key, name in COLUMNS.items() if _anywhere(report, key)}
     for key in report.runs[0].said:
         found = {number: one for (number, other), one in report.measured.items() if other == key}
         if not found:
@@ -87,19 +88,27 @@ def numbers_section(report: CaptioningReport) -> str:
             continue
         rows = []
         for number, one in found.items():
-            cells = ["" if value is None else f"{value:.4f}" for value in one.figures().values()]
+            figures = one.figures()
+            cells = ["" if figures[name] is None else f"{figures[name]:.4f}" for name in shown]
             rows.append([named(report, report.runs[number]), *cells, f"{len(one.measures.images):,}"])
-            if one.meteor is None:
-                reasons[f"{key[0]}, {key[1]}: {one.left_out}"] = None
+        for one in found.values():
+            if one.meteor is None and key[0] not in reasons.setdefault(one.left_out, []):
+                reasons[one.left_out].append(key[0])
         caption = f"{key[0]}, {SPLIT} images, captions in {key[1]}"
-        parts.append(table(["run", *COLUMNS.values(), "images"], rows, caption=caption, own=0))
+        parts.append(table(["run", *shown.values(), "images"], rows, caption=caption, own=0))
     told = (
         "All from 0 to 1, CIDEr-D from 0 to 10. BLEU over the whole corpus with the closest reference length; ROUGE-L "
         "with beta 1.2. Sm is the mean of BLEU-4, METEOR 1.5, ROUGE-L and CIDEr-D. Exact and stem: our own alignment "
         "of equal and, in English, equally stemmed words; it is not METEOR and is not part of Sm."
     )
-    why = f"Without METEOR 1.5 and so without Sm: {'; '.join(reasons)}." if reasons else ""
+    causes = "; ".join(f"{', '.join(datasets)}: {reason}" for reason, datasets in reasons.items())
+    why = f"Without METEOR 1.5 and so without Sm: {causes}." if reasons else ""
     return "".join(parts) + (none(why) if why else "") + soft(told)
+
+
+def _anywhere(report: CaptioningReport, name: str) -> bool:
+    """Whether a measure was taken of any run; a column of nothing is left out."""
+    return any(one.figures()[name] is not None for one in report.measured.values())
 
 
 def curves_section(report: CaptioningReport) -> str:

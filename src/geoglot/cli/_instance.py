@@ -11,9 +11,9 @@ from typing import Any
 def add_evaluation_arguments(parser: argparse.ArgumentParser) -> None:
     """Options that only ``geoglot evaluate instance`` has."""
     group = parser.add_argument_group("instance: a second view of a place as the query")
-    group.add_argument("--severities", metavar="NAMES", help="easy,medium,hard,turned (default: all)")
+    group.add_argument("--severities", metavar="NAMES", help="easy,medium,hard,turned,covered (default: all); or kinds")
     group.add_argument("--place", default="place", metavar="NAME", help="place bundle, by name or folder")
-    group.add_argument("--candidates", type=int, default=100, metavar="N", help="how many are looked at again")
+    group.add_argument("--candidates", type=int, default=200, metavar="N", help="how many are looked at again")
     group.add_argument("--at-most", type=int, metavar="N", help="ask for so many images only")
     group.add_argument(
         "--queries", type=Path, metavar="DIR", help="your own second views, named as the gallery's files"
@@ -29,13 +29,15 @@ def evaluate(options: argparse.Namespace) -> int:
     from geoglot.cli._command import DONE, require, warn
     from geoglot.cli._output import as_json, choose_format, show_records
     from geoglot.cli._progress import progress_display
-    from geoglot.data.second_views import SEVERITIES
+    from geoglot.data.second_views import KINDS, SEVERITIES
 
     remedy = "give both folders, or neither"
     both = (options.queries is None) == (options.gallery is None)
     require(both, "--queries and --gallery", cause="go together", remedy=remedy)
     require(options.candidates >= 1, "--candidates", cause="leaves nothing to look at", remedy="give 1 or more")
-    names = [word.strip() for word in (options.severities or ",".join(SEVERITIES)).split(",") if word.strip()]
+    asked = KINDS if options.severities == "kinds" else SEVERITIES
+    named = options.severities if options.severities not in (None, "kinds") else ",".join(asked)
+    names = [word.strip() for word in named.split(",") if word.strip()]
     with progress_display("reading", quiet=options.quiet) as shown:
 
         def progress(done: int, total: int) -> None:
@@ -77,7 +79,9 @@ def evaluate(options: argparse.Namespace) -> int:
 def _rows(severities: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     """One row per severity and way of ranking."""
     for severity, level in severities.items():
-        for way in ("embedding_alone", "with_second_look"):
+        for way in ("embedding_alone", "with_second_look", "place_vectors_alone", "with_place_vectors"):
+            if way not in level:
+                continue
             figures = level[way]
             low, high = figures["R@1"]["interval"]
             row = {"view": severity, "ranked by": way.replace("_", " ")}

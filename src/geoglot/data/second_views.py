@@ -45,6 +45,7 @@ class Severity:
         blur: Standard deviation in pixels, at most.
         noise: Standard deviation in grey levels, at most.
         quality: Of JPEG or WebP, either as likely.
+        covered: Share of the picture that opaque clouds hide, at most.
     """
 
     shift: float
@@ -60,6 +61,7 @@ class Severity:
     blur: float
     noise: float
     quality: tuple[int, int]
+    covered: float = 0.0
 
 
 _HARD: Final = {
@@ -105,8 +107,38 @@ SEVERITIES: Final[dict[str, Severity]] = {
     ),
     "hard": Severity(**_HARD),  # type: ignore[arg-type]
     "turned": Severity(**{**_HARD, "quarter_turns": True}),  # type: ignore[arg-type]
+    "covered": Severity(**{**_HARD, "covered": 0.4}),  # type: ignore[arg-type]
 }
-"""By name; ``turned`` is ``hard`` with quarter turns."""
+"""By name; ``turned`` is ``hard`` with quarter turns, ``covered`` is ``hard`` under opaque clouds."""
+
+_STILL: Final = {
+    "shift": 0.0,
+    "scale": (1.0, 1.0),
+    "season": 0.0,
+    "exposure": 0.0,
+    "contrast": (1.0, 1.0),
+    "cast": 0.0,
+    "haze": 0.0,
+    "blur": 0.0,
+    "noise": 0.0,
+    "quality": (95, 95),
+}
+
+
+def _only(*names: str) -> Severity:
+    """``hard`` in some of its changes alone."""
+    return Severity(**{**_STILL, **{name: _HARD[name] for name in names}})  # type: ignore[arg-type]
+
+
+KINDS: Final[dict[str, Severity]] = {
+    "shifted": _only("shift"),
+    "scaled": _only("scale"),
+    "rotated": _only("degrees"),
+    "recoloured": _only("season", "exposure", "contrast", "cast", "haze", "shadow"),
+    "recompressed": _only("blur", "noise", "quality"),
+    "hidden": Severity(**{**_STILL, "covered": 0.4}),  # type: ignore[arg-type]
+}
+"""One kind of change alone, within the bounds of ``hard``; ``hidden`` within those of ``covered``."""
 
 # What a season does to the colour of vegetation: rows are new red, green and blue from the old ones.
 _SEASONS: Final = np.array(
@@ -140,7 +172,8 @@ class View:
         noise: Grey levels.
         format: ``JPEG`` or ``WEBP``.
         quality: Of the file.
-        seed: Of the noise and the cloud.
+        seed: Of the noise and the clouds.
+        covered: Share of the picture that opaque clouds hide.
     """
 
     shift: tuple[float, float]
@@ -157,10 +190,11 @@ class View:
     format: str
     quality: int
     seed: int
+    covered: float = 0.0
 
 
 def severity_named(name: str) -> Severity:
-    """One of :data:`SEVERITIES`.
+    """One of :data:`SEVERITIES` or :data:`KINDS`.
 
     Raises:
         UsageError: There is no such severity.
@@ -169,9 +203,10 @@ def severity_named(name: str) -> Severity:
         >>> severity_named("easy").shift
         0.08
     """
-    if name not in SEVERITIES:
-        raise UsageError(name, cause="is no severity of views", remedy=f"choose one of {', '.join(SEVERITIES)}")
-    return SEVERITIES[name]
+    known = {**SEVERITIES, **KINDS}
+    if name not in known:
+        raise UsageError(name, cause="is no severity of views", remedy=f"choose one of {', '.join(known)}")
+    return known[name]
 
 
 def draw_view(severity: Severity | str, *, seed: int, item: str = "") -> View:
@@ -212,6 +247,7 @@ def draw_view(severity: Severity | str, *, seed: int, item: str = "") -> View:
         format=("JPEG", "WEBP")[int(generator.integers(2))],
         quality=int(generator.integers(bounds.quality[0], bounds.quality[1] + 1)),
         seed=int(generator.integers(2**31)),
+        covered=between(0, bounds.covered),  # drawn last: views without it stay what they were
     )
 
 
@@ -220,7 +256,7 @@ def second_view(pixels: NDArray[np.uint8], severity: Severity | str, *, seed: in
 
     Args:
         pixels: (H, W, 3) uint8 RGB.
-        severity: Bounds, or their name: easy, medium, hard, turned.
+        severity: Bounds, or their name: easy, medium, hard, turned, covered.
         seed: The same seed and item give the same view.
         item: Name of the picture.
 
@@ -275,7 +311,7 @@ def in_frame(
 
 
 def _look(light: NDArray[np.float32], view: View) -> NDArray[np.float32]:
-    """Season, exposure, contrast, haze, cloud, blur and noise. (H, W, 3) in [0, 1] -> (H, W, 3)."""
+    """Season, exposure, contrast, haze, clouds, blur and noise. (H, W, 3) in [0, 1] -> (H, W, 3)."""
     from PIL import Image
 
     red, green, blue = np.moveaxis(light, 2, 0)
@@ -290,10 +326,30 @@ def _look(light: NDArray[np.float32], view: View) -> NDArray[np.float32]:
     cloud = generator.uniform(-1, 1, (4, 4)).astype(np.float32)
     soft = Image.fromarray(cloud).resize((light.shape[1], light.shape[0]), Image.Resampling.BICUBIC)
     light = light * (1 - view.shadow * np.clip(np.asarray(soft), 0, 1)[..., None])
+    if view.covered:
+        opaque = clouds(light.shape[:2], view.covered, seed=view.seed)[..., None]
+        light = light * (1 - opaque) + opaque * np.array([0.93, 0.94, 0.95], np.float32)
     if view.blur > 0.1:
         image = Image.fromarray(_bytes(light))
         light = (np.asarray(_blurred(image, view.blur)) / 255).astype(np.float32)
     return light + generator.normal(0, view.noise / 255, light.shape).astype(np.float32)
+
+
+def clouds(size: tuple[int, int], share: float, *, seed: int) -> NDArray[np.float32]:
+    """How much opaque clouds hide of each pixel. -> (H, W) in [0, 1], about `share` of the pixels at 0.5 and more.
+
+    Example:
+        >>> hidden = clouds((64, 64), 0.25, seed=0)
+        >>> round(float((hidden >= 0.5).mean()), 2)
+        0.25
+    """
+    from PIL import Image
+
+    coarse = np.random.default_rng([seed, 1]).uniform(-1, 1, (6, 6)).astype(np.float32)
+    height, width = size
+    field = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+    edge = float(np.quantile(field, 1 - share))
+    return np.asarray(np.clip((field - edge) / 0.1 + 0.5, 0, 1), np.float32)
 
 
 def _as_file(light: NDArray[np.float32], view: View) -> NDArray[np.uint8]:

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from geoglot.core.errors import BundleError
-from geoglot.models.bundle import BATCH, FILES_OF_KIND, FORMAT_OF_KIND, WORDS, open_network
+from geoglot.models.bundle import BATCH, FILES_OF_KIND, FORMAT_OF_KIND, PLACES, WORDS, open_network
 
 _REMEDY: Final = "see which part of the method depends on numbers that a fixed graph does not know"
 EXPORT_TOLERANCE: Final = 1e-4
@@ -211,7 +211,7 @@ def quantise_images(source: Path, target: Path, pictures: NDArray[np.uint8], *, 
 def write_manifest(folder: Path, fields: Mapping[str, Any]) -> None:
     """Write ``bundle.json`` with the checksum of every file of the bundle; its kind decides which and the format."""
     files = {}
-    optional = [WORDS] if (folder / WORDS).is_file() else []
+    optional = [name for name in (WORDS, PLACES) if (folder / name).is_file()]
     for name in (*FILES_OF_KIND[str(fields["kind"])], *optional):
         content = (folder / name).read_bytes()
         files[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}

@@ -47,6 +47,8 @@ SIMILARITY: Final = "similarity.onnx"
 START, STEP, VOCABULARY = "start.onnx", "step.onnx", "vocabulary.json"
 WORDS: Final = "words.txt"
 """Words of the training captions; bundles may do without."""
+PLACES: Final = "places.npz"
+"""What vectors of places are made with; place bundles may do without."""
 FILES_OF_KIND: Final = {
     "two-tower": (IMAGE, TEXT, TOKENIZER, NEUTRAL),
     "hasher": (IMAGE, TEXT, TOKENIZER, NEUTRAL),

@@ -7,6 +7,7 @@ called the same place; that was chosen on pictures of different places, of which
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.core.errors import BundleError
+from geoglot.metrics.place_vectors import PlaceCodebook
 from geoglot.metrics.same_place import agreement
-from geoglot.models.bundle import BATCH, IMAGE, BundleFolder, open_network, read_manifest
+from geoglot.models.bundle import BATCH, IMAGE, PLACES, BundleFolder, open_network, read_manifest
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -79,6 +81,40 @@ class PlaceBundle(BundleFolder):
             raise BundleError(self.id, cause="gave a descriptor that is not finite", remedy="export it again")
         found[featureless(pixels, found.shape[1])] = 0
         return found
+
+    @cached_property
+    def codebook(self) -> PlaceCodebook | None:
+        """What vectors of places are made with; ``None`` in a bundle of before they were.
+
+        Raises:
+            BundleError: The file is damaged.
+        """
+        if PLACES not in self.manifest["files"]:
+            return None
+        try:
+            with np.load(io.BytesIO(self.read(PLACES)), allow_pickle=False) as arrays:
+                held = {name: np.asarray(arrays[name], np.float32) for name in ("words", "mean", "axes")}
+        except (OSError, ValueError, KeyError) as error:
+            cause = f"is damaged ({error})"
+            raise BundleError(self.folder / PLACES, cause=cause, remedy="install the bundle again") from error
+        return PlaceCodebook(**held)
+
+    def vectors(self, described: NDArray[np.float32]) -> NDArray[np.float32]:
+        """One vector for the place of each picture, by which many are compared at once.
+
+        Args:
+            described: (N, M, D), what :meth:`describe` gave.
+
+        Returns:
+            (N, A) float32 unit rows; zeros where there is nothing to describe.
+
+        Raises:
+            BundleError: The bundle has none.
+        """
+        if self.codebook is None:
+            remedy = "export it with this version of geoglot"
+            raise BundleError(self.id, cause="has no vectors of places", remedy=remedy)
+        return self.codebook.vectors(described)
 
     def agreements(self, examples: NDArray[np.float32], shown: NDArray[np.float32]) -> NDArray[np.float64]:
         """How well N pictures agree with any of some examples, as far as places go.

@@ -24,7 +24,8 @@ from geoglot.engine import checkpoint, export
 from geoglot.engine.bundling import CALIBRATION_PICTURES, PREPROCESSING, whole_folder
 from geoglot.engine.place.training import PlaceRecipe, train_network, view_pairs
 from geoglot.geo.resample import to_square
-from geoglot.models.bundle import IMAGE
+from geoglot.metrics.place_vectors import fit_codebook
+from geoglot.models.bundle import IMAGE, PLACES
 from geoglot.models.place import DESCRIPTORS, PlaceBundle, load_place
 from geoglot.nn.backbone import Backbone, ResidualStages, build_backbone, compact_backbone_weights
 from geoglot.nn.place import PlaceHead, PlaceNetwork, PlaceTrunk
@@ -139,6 +140,7 @@ def write_bundle(
             "thresholds": {"same": 1.0, "first": 1.0},
         }
         export.write_manifest(made, manifest)
+        write_codebook(load_place(made), pictures)
         manifest["thresholds"], figures = thresholds(load_place(made), checked)
         manifest["card"] = {
             "licence": "Apache-2.0 (weights); trained on datasets released for research",
@@ -157,6 +159,44 @@ def write_bundle(
         export.write_manifest(made, manifest)
         (made / "CARD.md").write_text(card_text(manifest))
     return out
+
+
+def write_codebook(bundle: PlaceBundle, pictures: Sequence[NDArray[np.uint8]], *, seed: int = 0) -> None:
+    """Fit what vectors of places are made with, and lay it into a bundle's folder; its manifest is not touched.
+
+    Args:
+        bundle: Whose descriptors are taken.
+        pictures: Of a train split.
+        seed: Of what is drawn.
+    """
+    squares = [to_square(picture, bundle.side) for picture in pictures]
+    described = np.concatenate(
+        [bundle.describe(np.stack(squares[at : at + 32])).astype(np.float16) for at in range(0, len(squares), 32)]
+    )
+    book = fit_codebook(described, seed=seed)
+    np.savez(
+        bundle.folder / PLACES, words=book.words, mean=book.mean.astype(np.float16), axes=book.axes.astype(np.float16)
+    )
+
+
+def add_codebook(
+    folder: Path,
+    *,
+    datasets: Sequence[str] = ("rsicd", "ucm"),
+    data_root: Path | None = None,
+    pictures: int = 2400,
+    seed: int = 0,
+) -> None:
+    """Give a place bundle of before the vectors of places, from pictures of train splits; nothing else changes.
+
+    Raises:
+        DataError: A dataset is absent.
+        BundleError: The folder holds no place bundle.
+    """
+    bundle = load_place(folder)
+    write_codebook(bundle, split_pictures(datasets, "train", data_root, at_most=pictures, seed=seed), seed=seed)
+    fields = {name: value for name, value in bundle.manifest.items() if name not in ("format", "files")}
+    export.write_manifest(folder, fields)
 
 
 def _example(side: int) -> torch.Tensor:
