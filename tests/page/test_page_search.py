@@ -204,8 +204,10 @@ def test_a_pan_offers_to_search_there(visit: Visitor) -> None:
 @pytest.mark.slow  # draws a map without a graphics card
 def test_far_out_hits_are_circles_with_a_count(visit: Visitor) -> None:
     here = visit(graphics=True)
-    page = here.go("#/search?t=houses&at=10,48,4")
-    page.locator(".cluster").first.wait_for()
+    page = here.go("#/search?t=houses")
+    wait_for_map(page)
+    here.go("#/search?t=houses&at=10,48,4")  # a link that is followed within the page
+    here.until("document.querySelectorAll('.cluster').length === 2")
     counts = page.locator(".cluster").all_inner_texts()
     located = page.locator(".card").count() - page.locator(".card", has_text="no location").count()
     assert len(counts) == 2

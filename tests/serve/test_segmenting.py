@@ -16,7 +16,8 @@ from geoglot.serve.segmenting import segment_into
 
 def test_files_agree_and_are_valid(painted_scene: Path, tmp_path: Path) -> None:
     said: list[tuple[int, int]] = []
-    asked = {"path": str(painted_scene), "phrases": ["buildings", "water"], "threshold": 0.5}
+    time = "2024-06-15T09:40:00+00:00"
+    asked = {"path": str(painted_scene), "phrases": ["buildings", "water"], "threshold": 0.5, "time": time}
     told = segment_into(asked, tmp_path, lambda done, total, words: said.append((done, total)), ColourSegmenter())
     assert told["regions"] == len(told["areas"]) == 2
     assert {one["phrase"] for one in told["areas"]} == {"buildings", "water"}
@@ -32,6 +33,13 @@ def test_files_agree_and_are_valid(painted_scene: Path, tmp_path: Path) -> None:
         assert sorted(table["phrase"]) == ["buildings", "water"]
         assert set(table["source"]) == {painted_scene.name}
         assert table.total_bounds.tolist() == pytest.approx(tables[0].total_bounds.tolist(), abs=1e-6)
+    items = json.loads((tmp_path / "result.stac.json").read_text())["features"]
+    assert [item["properties"]["label:description"] for item in items] == ["buildings", "water"]
+    for item in items:
+        named = tables[0][tables[0]["phrase"] == item["properties"]["label:description"]]
+        assert item["bbox"] == pytest.approx(named.total_bounds.tolist(), abs=1e-6)
+        assert item["properties"]["datetime"] == "2024-06-15T09:40:00Z"
+        assert str(tmp_path) not in json.dumps(item)
     valid, errors, _ = cog_validate(tmp_path / "result.tif")
     assert (valid, errors) == (True, [])
     with rasterio.open(tmp_path / "result.tif") as mask:

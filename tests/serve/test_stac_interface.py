@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -23,6 +24,7 @@ with warnings.catch_warnings():
     import pystac
     import pystac.validation.stac_validator
     import pystac_client
+    from pystac.extensions.label import LabelExtension
     from pystac_client.stac_api_io import StacApiIO
 
 
@@ -33,6 +35,34 @@ def checked(record: dict[str, Any]) -> None:
         kind = pystac.STACObjectType.COLLECTION if record["type"] == "Collection" else pystac.STACObjectType.ITEM
         validator = pystac.validation.stac_validator.JsonSchemaSTACValidator()
         validator.validate_core(record, kind, record["stac_version"])
+
+
+def check_label(item: dict[str, Any]) -> None:
+    """Hold an Item against what the label extension 1.0.1 asks for.
+
+    Its schema lies on the network, where no test goes; these are its required fields and its closed lists of words, as
+    its page says them. pystac's own reading of the extension comes on top.
+    """
+    told = item["properties"]
+    assert LABEL in item["stac_extensions"]
+    for name, kind in {"label:properties": list, "label:description": str, "label:type": str}.items():
+        assert isinstance(told[name], kind), name
+    assert told["label:type"] in ("vector", "raster")
+    assert told["label:properties"]  # vectors name the property that holds the label
+    for classes in told["label:classes"]:  # asked for where labels are words
+        assert set(classes) == {"name", "classes"}
+        assert classes["name"] in told["label:properties"]
+        assert classes["classes"]
+    assert set(told["label:tasks"]) <= {"regression", "classification", "detection", "segmentation"}
+    assert set(told["label:methods"]) <= {"automated", "manual"}
+    for overview in told.get("label:overviews", []):
+        assert overview["property_key"] in told["label:properties"]
+        assert all(isinstance(one["count"], int) for one in overview["counts"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        read = LabelExtension.ext(pystac.Item.from_dict(item))
+        assert read.label_type == told["label:type"]
+        assert [one.to_dict() for one in read.label_classes or []] == told["label:classes"]
 
 
 class Wire(StacApiIO):
@@ -139,6 +169,45 @@ def test_hits_are_items(painted_archive: Path) -> None:
     assert len(told["features"]) == 8
     for item in told["features"]:
         checked(item)
+        check_label(item)
+
+
+def test_hits_over_http_follow_the_label_extension(client: TestClient) -> None:
+    for item in client.get("/stac/search?q=red&limit=5").json()["features"]:
+        check_label(item)
+
+
+def test_outlines_are_items(tmp_path: Path) -> None:
+    # two squares of 10 m with 5 m between them and one 110 m east: two of one phrase, one of another
+    from geoglot.api.segmenter import Region, Segmentation
+    from geoglot.core.records import Window
+
+    def outline(phrase: str, column: int, row: int) -> Region:
+        west, north = 600_000 + 0.5 * column, 4_900_000 - 0.5 * row
+        box = shapely.box(west, north - 10, west + 10, north)
+        facts = {"phrase": phrase, "language": "en", "score": 0.75, "area_m2": 100.0, "pixels": 400}
+        window = Window(column, row, 20, 20)
+        return Region(geometry=box.wkb, bounds=box.bounds, window=window, source="scene.tif", **facts)
+
+    squares = {"roofs": [(0, 0), (30, 0)], "water": [(220, 0)]}
+    regions = [outline(phrase, *corner) for phrase, corners in squares.items() for corner in corners]
+    facts = {"width": 400, "height": 400, "gsd_m": 0.5, "scale": 1.0, "phrases": ()}
+    transform = (0.5, 0.0, 600_000.0, 0.0, -0.5, 4_900_000.0)
+    scene = tmp_path / "scene.tif"
+    scene.write_bytes(b"")
+    found = Segmentation(source=str(scene), crs="EPSG:32632", transform=transform, regions=tuple(regions), **facts)
+    roofs, water = found.to_stac()["features"]
+    for item in (roofs, water):
+        checked(item)
+        check_label(item)
+        assert item["properties"]["geoglot:time_known"] is False
+    assert roofs["properties"]["label:overviews"][0]["counts"] == [{"name": "roofs", "count": 2}]
+    assert roofs["bbox"][2] < water["bbox"][0]
+    assert (len(roofs["geometry"]["coordinates"]), len(water["geometry"]["coordinates"])) == (2, 1)
+    nowhere = Segmentation(source=str(scene), crs=None, transform=None, regions=tuple(regions), **facts)
+    for item in nowhere.to_stac()["features"]:
+        checked(item)
+        assert item["geometry"] is None
 
 
 # STAC in

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -140,6 +141,16 @@ class Segmentation:
     def to_geojson(self) -> dict[str, Any]:
         """A GeoJSON FeatureCollection in WGS84, or in pixels where the scene is unlocated."""
         return regions_to_geojson(self.regions, self.crs)
+
+    def to_stac(self, *, time: datetime | None = None) -> dict[str, Any]:
+        """A STAC ItemCollection: an Item for each phrase of which something was found, with the label extension.
+
+        Args:
+            time: When the scene was taken.
+        """
+        from geoglot.api.stac_masks import masks_as_items
+
+        return masks_as_items(self, time=time)
 
     def save(self, path: str | Path, *, format: GeoFormat | None = None) -> Path:
         """Write the regions as GeoPackage, GeoJSON or GeoParquet; none at all are an empty layer.

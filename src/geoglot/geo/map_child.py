@@ -60,6 +60,7 @@ def main() -> None:
     import warnings
 
     import rasterio
+    import rio_tiler.io  # noqa: F401 - loaded now, so that the first tile does not wait for it
     from rasterio.errors import NotGeoreferencedWarning
 
     warnings.simplefilter("ignore", NotGeoreferencedWarning)

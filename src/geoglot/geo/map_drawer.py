@@ -35,6 +35,7 @@ class MapDrawer:
         self._memory_bytes = memory_bytes
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
+        self._has_drawn = False
 
     def draw(self, path: Path, z: int, x: int, y: int, look: Look) -> NDArray[np.uint8]:
         """One tile of a scene. -> (256, 256, 4) uint8 red, green, blue, alpha.
@@ -51,8 +52,8 @@ class MapDrawer:
             UsageError: There is no such tile.
         """
         tile_bounds(z, x, y)
-        fresh = self._process is None
-        process = self._process or self._start()
+        fresh = not self._has_drawn
+        process = self._process or self.start()
         request = {"path": str(path), "z": z, "x": x, "y": y, "bands": look.bands, "stretch": look.stretch}
         watch = threading.Timer(self._seconds + (_SECONDS_TO_START if fresh else 0), process.kill)
         watch.start()
@@ -68,6 +69,7 @@ class MapDrawer:
             self.close()
             remedy = "convert it to a tiled GeoTIFF with overviews"
             raise SourceError(path, cause="crashed or blocked the decoder", remedy=remedy, stage="decode")
+        self._has_drawn = True
         header, body = frame
         if header.get("kind") == "error":
             told = {name: str(value) for name, value in header["error"].items()}
@@ -77,7 +79,9 @@ class MapDrawer:
             raise SourceError(path, cause="made the decoder talk nonsense", remedy="leave it out", stage="decode")
         return np.frombuffer(body, np.uint8).reshape(SIDE, SIDE, 4)
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the child now, so that the first tile does not wait for it."""
+        self._has_drawn = False
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "geoglot.geo.map_child"],
             stdin=subprocess.PIPE,
@@ -88,6 +92,7 @@ class MapDrawer:
         )
         with contextlib.suppress(OSError):  # a child that is dead already is noticed at its answer
             write_frame(cast(BinaryIO, self._process.stdin), {"memory_bytes": self._memory_bytes})
+            cast(BinaryIO, self._process.stdin).flush()
         return self._process
 
     def close(self) -> None:

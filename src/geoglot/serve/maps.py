@@ -22,6 +22,13 @@ class Maps:
         self._lock = threading.Lock()
         self._closed = False
 
+    def warm(self) -> None:
+        """Start one drawer: it gets ready while nobody waits for it."""
+        drawer = MapDrawer()
+        drawer.start()
+        with self._lock:
+            self._idle.append(drawer)
+
     def draw(self, path: Path, z: int, x: int, y: int, look: Look) -> NDArray[np.uint8]:
         """One tile, (256, 256, 4) uint8; see :meth:`geoglot.geo.map_drawer.MapDrawer.draw`."""
         with self._lock:

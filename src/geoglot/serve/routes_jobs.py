@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import Field, FiniteFloat
 
 from geoglot.api.holdings import exact_pattern
+from geoglot.archive.rows import as_datetime
 from geoglot.geo.opening import is_within
 from geoglot.serve.jobs import Job
 from geoglot.serve.pictures import check_unchanged
@@ -27,8 +28,16 @@ MEDIA_TYPES = {
     "geoparquet": "application/vnd.apache.parquet",
     "png": "image/png",
     "tif": "image/tiff; application=geotiff; profile=cloud-optimized",
+    "stac": "application/geo+json",
 }
-_SUFFIXES = {"geojson": ".geojson", "gpkg": ".gpkg", "geoparquet": ".parquet", "png": ".png", "tif": ".tif"}
+_SUFFIXES = {
+    "geojson": ".geojson",
+    "gpkg": ".gpkg",
+    "geoparquet": ".parquet",
+    "png": ".png",
+    "tif": ".tif",
+    "stac": ".stac.json",
+}
 
 
 class IndexIn(Strict):
@@ -145,7 +154,13 @@ async def segment(asked: SegmentIn, request: Request) -> JobRef:
     if "segment" not in service.features():
         raise ProblemError(409, "No segmenter is installed.", "install a version that ships one")
     holding = await service.holding(asked.source)
-    told = {"path": str(check_unchanged(holding)), "phrases": asked.phrases, "threshold": asked.threshold}
+    taken = None if holding.first is None else as_datetime(holding.first)
+    told = {
+        "path": str(check_unchanged(holding)),
+        "phrases": asked.phrases,
+        "threshold": asked.threshold,
+        "time": None if taken is None else taken.isoformat(),
+    }
     return _queued(service, "segment", f"{', '.join(asked.phrases[:3])} in {holding.name}", told)
 
 
@@ -180,7 +195,7 @@ async def events(job: Identifier, request: Request) -> StreamingResponse:
 async def result(
     job: Identifier,
     request: Request,
-    format: Annotated[Literal["geojson", "gpkg", "geoparquet", "png", "tif"], Query()] = "geojson",
+    format: Annotated[Literal["geojson", "gpkg", "geoparquet", "png", "tif", "stac"], Query()] = "geojson",
 ) -> Response:
     """A file that a job made."""
     found: Job = service_of(request).jobs.get(job)
@@ -191,7 +206,10 @@ async def result(
         raise ProblemError(404, f"The job made no {format}.", "ask for another format")
     shown = "inline" if format == "png" else "attachment"
     return FileResponse(
-        path, media_type=MEDIA_TYPES[format], filename=f"{found.kind}{path.suffix}", content_disposition_type=shown
+        path,
+        media_type=MEDIA_TYPES[format],
+        filename=f"{found.kind}{_SUFFIXES[format]}",
+        content_disposition_type=shown,
     )
 
 

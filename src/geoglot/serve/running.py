@@ -53,6 +53,7 @@ def run(settings: Settings, say: Callable[[str], None] = lambda address: None) -
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     say(f"http://{host}:{port}/")
     LOG.info("listening", extra={"address": f"{host}:{port}"})
+    app.service.start_children()
     _Server(config, app).run(sockets=[listening])
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +21,8 @@ def segment_into(
     """Outline phrases and leave the results in a folder.
 
     Args:
-        asked: ``path`` of the scene, ``phrases``, ``threshold``.
-        folder: Gets ``result.geojson``, ``.gpkg``, ``.parquet`` and ``.tif``.
+        asked: ``path`` of the scene, ``phrases``, ``threshold``, ``time`` where the scene's is known.
+        folder: Gets ``result.geojson``, ``.gpkg``, ``.parquet``, ``.tif`` and ``.stac.json``.
         say: Told how far it is.
         model: The segmenter.
 
@@ -31,6 +33,7 @@ def segment_into(
     from dataclasses import replace
 
     from geoglot.api.segmenter import Segmenter
+    from geoglot.api.stac_masks import masks_as_items
 
     found = Segmenter(model).segment(
         asked["path"],
@@ -44,6 +47,11 @@ def segment_into(
     named = replace(found, source=name, regions=tuple(replace(one, source=name) for one in found.regions))
     for suffix in (".geojson", ".gpkg", ".parquet"):
         named.save(folder / f"result{suffix}")
+    # by the names under which a browser saves them
+    files = {"geojson": "./segment.geojson", "gpkg": "./segment.gpkg", "geoparquet": "./segment.parquet"}
+    time = None if asked.get("time") is None else datetime.fromisoformat(asked["time"])
+    items = masks_as_items(found, time=time, files={**files, "tif": "./segment.tif"})
+    (folder / "result.stac.json").write_text(json.dumps(items, ensure_ascii=False), encoding="utf-8")
     return {
         **named.as_record(),
         "areas": [one.as_record() for one in named.regions[:2000]],

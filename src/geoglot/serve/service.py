@@ -11,7 +11,7 @@ from geoglot.api.holdings import Holding, Holdings
 from geoglot.serve.jobs import Jobs
 from geoglot.serve.maps import Maps
 from geoglot.serve.metrics import Metrics
-from geoglot.serve.pictures import Cache, Decoders
+from geoglot.serve.pictures import SIDES, Cache, Decoders
 from geoglot.serve.problems import ProblemError
 from geoglot.serve.readers import Readers
 from geoglot.serve.settings import Settings
@@ -104,6 +104,13 @@ class Service:
         archive.store.background_sample()
         self.readers.holdings(archive)
         self.metrics.tiles.set(archive.store.searcher.snapshot.rows)
+
+    def start_children(self) -> None:
+        """Start the processes that the first pictures would wait for: thumbnails, sent pictures, map tiles."""
+        for decoders in (self.decoders, self._upload_decoders):
+            with decoders.of_side(SIDES[1]):
+                pass
+        self.maps.warm()
 
     async def close(self) -> None:
         """End jobs, threads and children; remove uploads."""

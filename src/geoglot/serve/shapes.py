@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, WithJsonSchema, model_validator
 
 Identifier = Annotated[str, Field(pattern="^[0-9a-f]{32}$", examples=["0f3b6c9a5d1e47f28a9b0c1d2e3f4a5b"])]
 SourceId = Annotated[str, Field(pattern="^[0-9a-f]{16}$", examples=["4521ee3da23ee42e"])]
@@ -15,6 +15,17 @@ Weight = Annotated[FiniteFloat, Field(ge=-4, le=4, description="Negative means l
 Longitude = Annotated[FiniteFloat, Field(ge=-360, le=360)]
 Latitude = Annotated[FiniteFloat, Field(ge=-90, le=90)]
 Box = tuple[Longitude, Latitude, Longitude, Latitude]
+Bounds = Annotated[
+    tuple[float, float, float, float],
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4}),
+    Field(description="West, south, east, north in degrees; west > east crosses 180 degrees."),
+]
+"""Described as a list of four: many readers of interfaces know no tuples."""
+Pixels = Annotated[
+    tuple[int, int, int, int],
+    WithJsonSchema({"type": "array", "items": {"type": "integer"}, "minItems": 4, "maxItems": 4}),
+    Field(description="Column, row, width, height in full-resolution pixels."),
+]
 Moment = Annotated[str, Field(min_length=4, max_length=40, examples=["2021-06-30"])]
 
 
@@ -108,9 +119,9 @@ class HitOut(Shown):
     id: Identifier
     source: SourceId
     name: str
-    window: tuple[int, int, int, int] = Field(description="Column, row, width, height in full-resolution pixels.")
+    window: Pixels
     level: int
-    bounds: tuple[float, float, float, float] | None
+    bounds: Bounds | None
     footprint: dict[str, Any] | None = Field(description="GeoJSON; null where the tile is unlocated.")
     time: str | None
     gsd_m: float | None
@@ -179,7 +190,7 @@ class ArchiveOut(Shown):
     tiles: int
     sources: int
     failed_sources: int
-    bounds: tuple[float, float, float, float] | None
+    bounds: Bounds | None
     located_share: float
     time_range: list[str] | None
     gsd_range: list[float] | None
@@ -200,9 +211,9 @@ class ItemOut(Shown):
     id: Identifier
     source: SourceId
     name: str
-    window: tuple[int, int, int, int]
+    window: Pixels
     level: int
-    bounds: tuple[float, float, float, float] | None
+    bounds: Bounds | None
     footprint: dict[str, Any] | None
     time: str | None
     gsd_m: float | None
@@ -220,7 +231,7 @@ class SourceOut(Shown):
     tiles: int
     bytes: int
     error: str | None
-    bounds: tuple[float, float, float, float] | None
+    bounds: Bounds | None
     times: list[str] | None
     gsd_m: list[float] | None
 

@@ -68,6 +68,7 @@ export function RegionsPanel({ regions, chosen, job, look, decide, exportKept }:
                     ["gpkg", "GeoPackage"],
                     ["geoparquet", "GeoParquet"],
                     ["tif", t("maskFile")],
+                    ["stac", "STAC"],
                   ] as const
                 ).map(([format, name]) => (
                   <a class="choice" key={format} href={jobResultAddress(job, format)} download>

@@ -14,6 +14,7 @@ import { useWords } from "../words";
 export interface MapHandle {
   bounds: () => Bounds | null;
   fit: (bounds: Bounds) => void;
+  show: (view: readonly [number, number, number]) => void;
   draw: (kind: DrawKind) => void;
   resize: () => void;
 }
@@ -129,6 +130,7 @@ export const MapPane = forwardRef<MapHandle, Props>(function MapPane(props, hand
     () => ({
       bounds: () => surface.current?.bounds() ?? null,
       fit: (bounds) => surface.current?.fit(bounds),
+      show: ([lng, lat, zoom]) => surface.current?.map.jumpTo({ center: [lng, lat], zoom }),
       resize: () => surface.current?.map.resize(),
       draw: (kind) => {
         if (!surface.current) return;

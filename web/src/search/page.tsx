@@ -44,9 +44,13 @@ export function SearchPage({ query, facts }: Props) {
   const state = useMemo(() => readSearch(query), [query]);
   const now = useRef(state);
   now.current = state;
+  /** Whether the address came from elsewhere and says where to look: a link, a step back. */
+  const linked = useRef(state.view !== null);
+  const ownView = useRef(state.view);
   const change = useCallback((patch: Partial<SearchState>, replace = false) => {
     const next = { ...now.current, ...patch };
     now.current = next;
+    if (!("view" in patch)) linked.current = false;
     go(writeRoute("search", writeSearch(next)), replace);
   }, []);
 
@@ -78,12 +82,21 @@ export function SearchPage({ query, facts }: Props) {
   const shownKey = useRef<string | null>(null);
   useEffect(() => {
     if (!found || shownKey.current === found.key) return;
-    const byLink = shownKey.current === null && state.view !== null;
     shownKey.current = found.key;
     setCurrent(null);
-    const where = byLink || state.within || state.polygon ? null : worthSeeing(found.hits);
+    const where = linked.current || state.within || state.polygon ? null : worthSeeing(found.hits);
     if (where) map.current?.fit(where);
   }, [found, state]);
+
+  const viewKey = state.view?.join() ?? "";
+  // a view that the map did not report itself is where it should go
+  useEffect(() => {
+    const view = now.current.view;
+    if (!view || (ownView.current && sameView(view, ownView.current))) return;
+    ownView.current = view;
+    linked.current = true;
+    map.current?.show(view);
+  }, [viewKey]);
 
   const addTerm = useCallback(
     (more: Term, alone = false) => {
@@ -327,7 +340,10 @@ export function SearchPage({ query, facts }: Props) {
             canSearchHere={asksSomething(state)}
             onHover={setHover}
             onChoose={choose}
-            onView={(view) => change({ view }, true)}
+            onView={(view) => {
+              ownView.current = view;
+              change({ view }, true);
+            }}
             onBox={(within) => change({ within, polygon: null, hit: null })}
             onPolygon={(polygon) => change({ polygon, within: null, hit: null })}
             onPick={pick}
@@ -363,6 +379,11 @@ function worthSeeing(hits: readonly Hit[]): Bounds | null {
   const clear = hits.filter((hit) => hit.bounds && hit.band !== "background");
   const some = clear.length ? clear : hits.filter((hit) => hit.bounds).slice(0, 12);
   return unionBounds(some.map((hit) => hit.bounds));
+}
+
+/** Whether two views are one, but for the rounding of addresses. */
+function sameView(a: readonly [number, number, number], b: readonly [number, number, number]): boolean {
+  return Math.abs(a[0] - b[0]) < 2e-5 && Math.abs(a[1] - b[1]) < 2e-5 && Math.abs(a[2] - b[2]) < 0.02;
 }
 
 /** In a small window list and map take turns. */
