@@ -20,7 +20,7 @@ from geoglot.engine.phrase_map.batches import CaptionDrawer, MaskDrawer, chosen_
 from geoglot.engine.phrase_map.export import (
     PhraseGraph,
     PixelGraph,
-    best_threshold,
+    best_shaping,
     is_early_fusion_run,
     is_segmenter_run,
     load_run,
@@ -239,7 +239,7 @@ def test_the_threshold_is_where_masks_fit_best() -> None:
     )
     asked = [phrase.name for phrase in picture.phrases() if phrase.mask.any()]
     assert asked == ["land"]
-    assert best_threshold(Hesitant(picture), [[picture]]) == 0.3  # type: ignore[arg-type]
+    assert best_shaping(Hesitant(picture), [[picture]]) == {"blur": 0.0, "threshold": 0.3}  # type: ignore[arg-type]
 
 
 def test_kinds_of_runs_are_told_apart(tmp_path: Path) -> None:

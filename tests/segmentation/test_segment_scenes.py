@@ -80,11 +80,16 @@ def test_phrases_do_not_change_each_other(segmenter: Segmenter, scene: Path) -> 
     assert [one.geometry for one in alone] == [one.geometry for one in together if one.phrase == "water"]
 
 
-@pytest.mark.parametrize("tile", [64, 100, 333, 512])
-def test_blocks_change_nothing(segmenter: Segmenter, scene: Path, tmp_path: Path, tile: int) -> None:
+@pytest.mark.parametrize(("tile", "blur"), [(64, 0.0), (100, 0.7), (333, 1.5), (512, 0.0)])
+def test_blocks_change_nothing(segmenter: Segmenter, scene: Path, tmp_path: Path, tile: int, blur: float) -> None:
     whole, parts = (
         segmenter.segment(
-            scene, ["buildings", "road"], tile=side, mask=tmp_path / f"{side}.tif", work=tmp_path / f"work-{side}"
+            scene,
+            ["buildings", "road"],
+            tile=side,
+            blur=blur,
+            mask=tmp_path / f"{side}.tif",
+            work=tmp_path / f"work-{side}",
         )
         for side in (1024, tile)
     )
@@ -243,6 +248,15 @@ def test_the_models_ground_sample_distance_decides(scene: Path) -> None:
     assert Segmenter(ColourSegmenter(gsd_m=1.0)).segment(scene, "water").scale == 2.0
     assert Segmenter(ColourSegmenter(gsd_m=1.0)).segment(scene, "water", gsd_m=0.25).scale == 0.5
     assert Segmenter(ColourSegmenter(gsd_m=0.45)).segment(scene, "water").scale == 1.0
+
+
+def test_a_blur_rounds_what_is_found(segmenter: Segmenter, scene: Path) -> None:
+    plain, soft = (segmenter.segment(scene, "buildings", blur=blur).regions for blur in (0.0, 1.0))
+    assert len(plain) == len(soft) == 3
+    assert plain[0].geometry != soft[0].geometry
+    assert all(abs(one.pixels - other.pixels) < 0.1 * one.pixels for one, other in zip(plain, soft, strict=True))
+    with pytest.raises(UsageError, match="blur"):
+        segmenter.segment(scene, "buildings", blur=-1)
 
 
 def test_holes_and_simplification_on_request(segmenter: Segmenter, tmp_path: Path) -> None:

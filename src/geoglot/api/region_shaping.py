@@ -33,6 +33,8 @@ class Shaping:
 
     Attributes:
         threshold: Pixels from this probability on are meant, in (0, 1).
+        blur: Probabilities are blurred before, standard deviation in cells of 4 working pixels: outlines get smoother,
+            and single cells count less.
         least_peak: A region must be this sure somewhere.
         smallest_m2: Smaller regions are left out, square metres (or pixels, in a scene without a place).
         holes: Whether holes are kept.
@@ -45,6 +47,7 @@ class Shaping:
     """
 
     threshold: float = THRESHOLD
+    blur: float = 0.0
     least_peak: float = 0.0
     smallest_m2: float = 0.0
     holes: bool = True
@@ -55,6 +58,7 @@ class Shaping:
     def __post_init__(self) -> None:
         for name, value, low, high in (
             ("threshold", self.threshold, 0.001, 0.999),
+            ("blur", self.blur, 0, 16),
             ("least_peak", self.least_peak, 0, 1),
             ("smallest", self.smallest_m2, 0, 1e12),
             ("simplify", self.simplify_m, 0, 1e6),
@@ -109,7 +113,7 @@ def _blocks(maps: Maps, phrase: int, shaping: Shaping) -> Iterator[tuple[Window,
     width, height, side = maps.grid.source_width, maps.grid.source_height, shaping.block
     for row in range(0, height, side):
         high = min(side, height - row)
-        band = maps.band(phrase, row, high)
+        band = maps.band(phrase, row, high, blur=shaping.blur)
         for column in range(0, width, side):
             wide = min(side, width - column)
             window = Window(column, row, wide, high)

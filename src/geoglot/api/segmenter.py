@@ -212,6 +212,7 @@ class Segmenter:
         *,
         language: str | None = None,
         threshold: float | None = None,
+        blur: float | None = None,
         least_peak: float = 0.0,
         smallest_m2: float = 0.0,
         holes: bool = True,
@@ -235,6 +236,7 @@ class Segmenter:
             phrases: One phrase or several; the scene is looked at once for all of them.
             language: Of the phrases, where the guess would be wrong.
             threshold: Pixels from this probability on are meant; the model's own choice by default.
+            blur: Blur of the probabilities before, in cells of 4 working pixels; the model's own choice by default.
             least_peak: A region must be this sure somewhere.
             smallest_m2: Smaller regions are left out, square metres (pixels, where the scene is unlocated).
             holes: Whether polygons keep their holes.
@@ -259,6 +261,7 @@ class Segmenter:
 
         shaping = Shaping(
             threshold=self.threshold if threshold is None else threshold,
+            blur=self.blur if blur is None else blur,
             least_peak=least_peak,
             smallest_m2=smallest_m2,
             holes=holes,
@@ -292,8 +295,16 @@ class Segmenter:
     @property
     def threshold(self) -> float:
         """The model's own threshold, else :data:`THRESHOLD`."""
-        told = getattr(self.model, "manifest", {}).get("threshold", THRESHOLD)
-        return float(told)
+        return float(self._told("threshold", THRESHOLD))
+
+    @property
+    def blur(self) -> float:
+        """The model's own blur, else none."""
+        return float(self._told("blur", 0.0))
+
+    def _told(self, name: str, otherwise: float) -> float:
+        found: float = getattr(self.model, "manifest", {}).get(name, otherwise)
+        return found
 
     def segment_all(
         self,

@@ -45,6 +45,9 @@ def add_shape_options(parser: argparse.ArgumentParser) -> None:
         "--threshold", type=float, metavar="P", help="pixels from this probability on (default: the model's)"
     )
     shape.add_argument(
+        "--blur", type=float, metavar="N", help="blur of the probabilities, in cells of 4 pixels (default: the model's)"
+    )
+    shape.add_argument(
         "--least-peak", type=float, default=0.0, metavar="P", help="regions that are this sure somewhere (default: all)"
     )
     shape.add_argument(
@@ -77,6 +80,7 @@ def shape_options(options: argparse.Namespace) -> dict[str, object]:
 
     return {
         "threshold": options.threshold,
+        "blur": options.blur,
         "least_peak": options.least_peak,
         "smallest_m2": options.smallest,
         "holes": not options.no_holes,

@@ -11,6 +11,7 @@ is not believed after a crash: that row is done again.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -44,6 +45,47 @@ def fade(side: int) -> NDArray[np.float32]:
     """
     place = (np.arange(side) + 0.5) / side
     return (np.sin(np.pi * place) ** 2 + _EDGE).astype(np.float32)
+
+
+def blurred(values: NDArray[Any], deviation: float) -> NDArray[np.float32]:
+    """Gaussian blur of a map; what lies at its edges goes on beyond them.
+
+    Every value is a sum of the same terms in the same order wherever rows are cut off beyond :func:`reach_of` it, so a
+    map may be blurred in parts.
+
+    Args:
+        values: (rows, columns).
+        deviation: Standard deviation in cells; 0 changes nothing.
+
+    Example:
+        >>> spread = blurred(np.array([[0, 0, 8, 0, 0]]), 0.5)  # weights are as 1, e^-2, e^-8 and sum to 1
+        >>> [round(float(value), 2) for value in spread[0]]
+        [0.0, 0.85, 6.29, 0.85, 0.0]
+    """
+    out = np.asarray(values, np.float32)
+    if deviation == 0:
+        return out
+    reach = reach_of(deviation)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    weights = (weights / weights.sum()).astype(np.float32)
+    for axis in (0, 1):
+        count = out.shape[axis]
+        margin = [(reach, reach) if each == axis else (0, 0) for each in (0, 1)]
+        wide = np.pad(out, margin, mode="edge")
+        parts = (
+            wide[start : start + count] if axis == 0 else wide[:, start : start + count]
+            for start in range(len(weights))
+        )
+        total = np.zeros_like(out)
+        for weight, part in zip(weights, parts, strict=True):
+            total += weight * part
+        out = total
+    return out
+
+
+def reach_of(deviation: float) -> int:
+    """Cells on each side that a blur asks for: three standard deviations."""
+    return int(np.ceil(3 * deviation))
 
 
 class MapWriter:
@@ -223,15 +265,21 @@ class Maps:
             read = np.frombuffer(file.read((stop - start) * wide), np.uint8).reshape(stop - start, wide)
         return np.unpackbits(read, axis=1, count=self.grid.width).astype(bool)
 
-    def band(self, phrase: int, row: int, height: int) -> MapBand:
-        """Full-resolution rows [row, row + height) of one map, to cut blocks from."""
-        return MapBand(self, phrase, row, height)
+    def blurred_cells(self, phrase: int, start: int, stop: int, blur: float) -> NDArray[np.float32]:
+        """:meth:`cells` of a blurred map; the same whatever rows are asked for."""
+        reach = reach_of(blur)
+        first, last = max(0, start - reach), min(self.grid.cells[0], stop + reach)
+        return blurred(self.cells(phrase, first, last), blur)[start - first : stop - first]
+
+    def band(self, phrase: int, row: int, height: int, *, blur: float = 0.0) -> MapBand:
+        """Full-resolution rows [row, row + height) of one map, blurred by so many cells, to cut blocks from."""
+        return MapBand(self, phrase, row, height, blur)
 
 
 class MapBand:
     """Some full-resolution rows of a map, read once; blocks of them are cut and interpolated."""
 
-    def __init__(self, maps: Maps, phrase: int, row: int, height: int) -> None:
+    def __init__(self, maps: Maps, phrase: int, row: int, height: int, blur: float) -> None:
         grid = maps.grid
         self._grid, self._height = grid, height
         self._cell = CELL * grid.scale
@@ -241,7 +289,9 @@ class MapBand:
         high = np.minimum(low + 1, rows - 1)
         self._share = np.clip(place - low, 0, 1).astype(np.float32)[:, None]
         first, last = int(low[0]), int(high[-1]) + 1
-        self._cells = maps.cells(phrase, first, last)
+        self._cells: NDArray[Any] = (
+            maps.blurred_cells(phrase, first, last, blur) if blur else maps.cells(phrase, first, last)
+        )
         self._low, self._high = low - first, high - first
         working = np.minimum((np.arange(row, row + height) / grid.scale + 1e-9).astype(int), grid.height - 1)
         self._valid_rows = working - int(working[0])
@@ -251,7 +301,7 @@ class MapBand:
     def highest(self, column: int, width: int) -> int:
         """No value of a block is higher than this."""
         first, last = self._reach(column, width)
-        return int(self._cells[:, first:last].max())
+        return math.ceil(self._cells[:, first:last].max())
 
     def _reach(self, column: int, width: int) -> tuple[int, int]:
         first = max(0, int(np.floor((column + 0.5) / self._cell - 0.5)))

@@ -37,6 +37,7 @@ from geoglot.engine.phrase_map.training import (
     segmenter_recipe,
 )
 from geoglot.engine.segmentation.recipe import KIND as PUBLISHED_KIND
+from geoglot.geo.probability import blurred
 from geoglot.geo.resample import to_square
 from geoglot.models.bundle import IMAGE, TEXT, TOKENIZER, WORDS
 from geoglot.models.segmenter import STRIDE, SegmenterBundle, load_segmenter
@@ -46,6 +47,8 @@ from geoglot.text.tokenizer import Tokenizer
 
 SIDE: Final = 512
 """Windows of the product, pixels."""
+BLURS: Final = (0.0, 0.5, 0.7, 0.85, 1.0)
+"""Standard deviations in cells among which one is chosen together with the threshold."""
 THRESHOLDS: Final = (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6)
 """Probabilities among which one is chosen on validation pictures."""
 _CALIBRATION: Final = 96
@@ -154,8 +157,7 @@ def export_segmenter(
             _quantise(made, recipe, data_root)
             export.write_manifest(made, manifest)
             shown = validation_overlap(load_segmenter(made), surveyed, recipe.languages)
-        rendered = rendered_pictures(_RENDERED_CHECKED, HELD_BACK_SEED, lambda done, total: None)
-        manifest["threshold"] = best_threshold(load_segmenter(made), (surveyed, rendered))
+        manifest |= best_shaping(load_segmenter(made), checked_pictures(surveyed))
         manifest["card"] = _card(recipe, shown, in_float, quantised=quantised)
         export.write_manifest(made, manifest)
         (made / "CARD.md").write_text(card_text(manifest), encoding="utf-8")
@@ -243,16 +245,37 @@ def validation_overlap(
     return {language: round(float(np.mean(values)), 4) for language, values in found.items()}
 
 
-def best_threshold(bundle: SegmenterBundle, kinds: Sequence[Sequence[MappedPicture]]) -> float:
-    """The probability from which a pixel counts as meant, by mean IoU over names that show; every kind weighs the same.
+def checked_pictures(surveyed: Sequence[MappedPicture]) -> tuple[Sequence[MappedPicture], Sequence[MappedPicture]]:
+    """Validation pictures of both kinds: surveyed ones, and rendered ones that are held back."""
+    return surveyed, rendered_pictures(_RENDERED_CHECKED, HELD_BACK_SEED, lambda done, total: None)
+
+
+def choose_shaping(folder: Path, data_root: Path | None = None) -> dict[str, float]:
+    """Choose blur and threshold of a bundle that is there already, and write them into it.
+
+    Raises:
+        DataError: The surveyed pictures are absent.
+        BundleError: The folder is no segmenter.
+    """
+    surveyed = list(surveyed_pictures(VALIDATION_TILES, data_root).values())
+    chosen = best_shaping(load_segmenter(folder), checked_pictures(surveyed))
+    manifest = json.loads((folder / "bundle.json").read_text(encoding="utf-8")) | chosen
+    del manifest["files"], manifest["format"]  # written anew
+    export.write_manifest(folder, manifest)
+    (folder / "CARD.md").write_text(card_text(manifest), encoding="utf-8")
+    return chosen
+
+
+def best_shaping(bundle: SegmenterBundle, kinds: Sequence[Sequence[MappedPicture]]) -> dict[str, float]:
+    """``blur`` and ``threshold`` from which a pixel counts as meant, by mean IoU over names that show.
 
     Args:
         bundle: The networks.
-        kinds: Validation pictures with class maps, of each kind of map.
+        kinds: Validation pictures with class maps, of each kind of map; every kind weighs the same.
     """
     means = []
     for pictures in kinds:
-        found: list[list[float]] = []
+        found: list[list[list[float]]] = []
         for picture in pictures:
             height, width = picture.classes.shape
             pixels = np.pad(picture.pixels, ((0, -height % 32), (0, -width % 32), (0, 0)), mode="reflect")
@@ -260,10 +283,14 @@ def best_threshold(bundle: SegmenterBundle, kinds: Sequence[Sequence[MappedPictu
             features = bundle.features(pixels[None])
             scores = bundle.scores(features, bundle.phrases([phrase.wordings["en"][0] for phrase in asked]))[0]
             for phrase, score in zip(asked, scores, strict=True):
-                full = np.kron(score, np.ones((STRIDE, STRIDE), np.float32))[:height, :width]
-                found.append([_overlap(full > at, phrase.mask, phrase.known) for at in THRESHOLDS])
+                rows = []
+                for blur in BLURS:
+                    full = np.kron(blurred(score, blur), np.ones((STRIDE, STRIDE), np.float32))[:height, :width]
+                    rows.append([_overlap(full > at, phrase.mask, phrase.known) for at in THRESHOLDS])
+                found.append(rows)
         means.append(np.mean(found, axis=0))
-    return THRESHOLDS[int(np.argmax(np.mean(means, axis=0)))]
+    best = int(np.argmax(np.mean(means, axis=0)))
+    return {"blur": BLURS[best // len(THRESHOLDS)], "threshold": THRESHOLDS[best % len(THRESHOLDS)]}
 
 
 def _overlap(marked: NDArray[np.bool_], mask: NDArray[np.bool_], known: NDArray[np.bool_]) -> float:
@@ -309,7 +336,8 @@ def card_text(manifest: Mapping[str, Any]) -> str:
             f"- Method: {card['method']}; windows of {manifest['side']} pixels, a feature for every fourth",
             f"- Trained on: {'; '.join(card['trained_on'])}",
             f"- Mean IoU on the validation tile, five names, at a probability of 0.5: {overlap}",
-            f"- A pixel counts as meant from a probability of {manifest['threshold']:g} on",
+            f"- A pixel counts as meant from a probability of {manifest['threshold']:g} on, after a blur of "
+            f"{manifest['blur']:g} features",
             f"- Names that it was taught: {', '.join(card['names'])}",
             f"- Quantisation: {card['quantisation']}",
             f"- Limits: {card['limits']}",

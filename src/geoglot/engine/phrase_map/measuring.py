@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +20,7 @@ from geoglot.engine.segmentation.data import read_split
 from geoglot.engine.segmentation.prediction import predict_splits
 from geoglot.engine.segmentation.recipe import SegmentationRecipe, recipe_record
 from geoglot.engine.segmentation.saved_masks import save_predictions
+from geoglot.geo.probability import blurred
 from geoglot.nn.late_fusion import LateFusion
 from geoglot.nn.segmenter import SegmentationBatch, Segmenter, resized
 
@@ -25,11 +29,17 @@ BENCHMARK: Final = "benchmark"
 
 
 class Remembering(Segmenter):
-    """A late fusion that passes every picture through its image network once, however many phrases ask about it."""
+    """A late fusion that passes every picture through its image network once, however many phrases ask about it.
 
-    def __init__(self, model: LateFusion) -> None:
+    Args:
+        model: The late fusion.
+        blur: Of the probabilities, in features, as the product has it.
+        threshold: Probability that counts as a logit of 0.
+    """
+
+    def __init__(self, model: LateFusion, *, blur: float = 0.0, threshold: float = 0.5) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.blur, self.threshold = model, blur, threshold
         self._features: dict[bytes, Tensor] = {}
 
     def logits(self, images: Tensor, tokens: Tensor) -> Tensor:
@@ -37,7 +47,10 @@ class Remembering(Segmenter):
         features = torch.stack([self._seen(image) for image in images])
         phrases = self.model.encode_text(tokens)
         maps = torch.einsum("bdhw,bd->bhw", features, phrases[:, :-1]) + phrases[:, -1, None, None]
-        return resized(maps[:, None], images.shape[2:])[:, 0]
+        if self.blur:
+            smooth = [blurred(one, self.blur) for one in maps.sigmoid().numpy()]
+            maps = torch.from_numpy(np.stack(smooth)).logit(1e-6)
+        return resized(maps[:, None], images.shape[2:])[:, 0] - math.log(self.threshold / (1 - self.threshold))
 
     def losses(self, batch: SegmentationBatch) -> dict[str, Tensor]:
         """Those of the model."""
@@ -50,13 +63,22 @@ class Remembering(Segmenter):
         return self._features[key]
 
 
-def measure_benchmark(run: Path, *, dataset: str = "dubai", side: int = 512, data_root: Path | None = None) -> Path:
+def measure_benchmark(
+    run: Path,
+    *,
+    dataset: str = "dubai",
+    side: int = 512,
+    shaping: Mapping[str, float] | None = None,
+    data_root: Path | None = None,
+) -> Path:
     """Masks of the validation and test phrases of a referring dataset, in every language of the run.
 
     Args:
         run: Folder of ``geoglot train segmenter``.
         dataset: Name or folder; one whose train part the run has learnt from, or none of it.
         side: Of the pictures, pixels.
+        shaping: ``blur`` and ``threshold`` of the bundle made from the run, chosen on validation pictures; without,
+            a pixel is meant from a probability of 0.5 on.
         data_root: Folder with the datasets.
 
     Returns:
@@ -78,12 +100,12 @@ def measure_benchmark(run: Path, *, dataset: str = "dubai", side: int = 512, dat
         seed=learnt.seed,
     )
     train, val, test = (read_split(recipe, split, data_root) for split in ("train", "val", "test"))
-    saved = predict_splits(Remembering(model), (val, test), recipe, tokenizer)
+    saved = predict_splits(Remembering(model, **(shaping or {})), (val, test), recipe, tokenizer)
     out = run / BENCHMARK
     out.mkdir(exist_ok=True)
     sizes = {"vocabulary": model.config.vocabulary, "max_length": tokenizer.max_length, "side": side}
     write_json(out / RECIPE, recipe_record(recipe))
-    write_json(out / CONFIG, {**sizes, "weights": {}})
+    write_json(out / CONFIG, {**sizes, "weights": {}, **({"shaping": dict(shaping)} if shaping else {})})
     write_json(out / "env.json", environment())
     save_predictions(saved, out)
     told = json.loads((run / SUMMARY).read_text())

@@ -139,7 +139,8 @@ def configuration(recipe: SegmentationRecipe, sizes: Mapping[str, Any]) -> dict[
     fields["datasets"] = [dataset_name(name) for name in recipe.datasets]
     for name in ("backbone_weights", "text_weights"):
         fields[name] = None if fields[name] is None else Path(fields[name]).name
-    return {**fields, "weights": sizes.get("weights"), "data": sizes.get("data")}
+    shaping = {"shaping": sizes["shaping"]} if "shaping" in sizes else {}
+    return {**fields, "weights": sizes.get("weights"), "data": sizes.get("data"), **shaping}
 
 
 def _read_run(folder: Path) -> _Run:
