@@ -104,6 +104,50 @@ def test_files_that_are_gone_keep_their_order_and_are_told(towns: Path, tmp_path
     assert any("1 of 2 candidates could not be read again" in note for note in answer.notes)
 
 
+def test_vectors_of_places_find_what_the_model_puts_behind(towns: Path, tmp_path: Path, colour_bundle: Path) -> None:
+    """One candidate by the model's vectors is another town; the one by vectors of places is the right one."""
+    view = in_frame(town(4), shift=(0.12, -0.1), scale=1.15, degrees=96).astype(float)
+    view = view - view.mean((0, 1)) + town(9).mean((0, 1))
+    path = asked(tmp_path, "view.png", np.clip(view, 0, 255).astype(np.uint8))
+    with gg.Archive.create(tmp_path / "towns.archive", model=colour_bundle) as archive:
+        archive.index(towns / "pictures")
+        before = archive.search(like=path, k=13, rerank="place", candidates=1)
+        done = archive.index_places()
+        answer = archive.search(like=path, k=13, rerank="place", candidates=1)
+        elsewhere = archive.search(like=path, k=13, rerank="place", candidates=1, source="*town0[0-3].png")
+        assert (done.tiles, done.unchanged, done.failed) == (13, 0, [])
+        asked(tmp_path, "one_more.png", town(77))
+        archive.index(tmp_path / "one_more.png")  # the index is written anew, the vectors stay
+        again = archive.index_places()
+        assert (again.tiles, again.unchanged) == (1, 13)
+        assert archive.store.verify().ok
+    assert not any(hit.same_place for hit in before)
+    assert Path(answer[0].source).stem == "town04"
+    assert answer[0].same_place
+    assert len({hit.id for hit in answer}) == len(answer) == 13
+    assert [hit.id for hit in answer][1:] == [hit.id for hit in before if hit.id != answer[0].id]
+    assert not any(hit.same_place for hit in elsewhere)
+
+
+def test_vectors_of_places_follow_their_tiles(towns: Path, tmp_path: Path, colour_bundle: Path) -> None:
+    """Removed tiles lose theirs at the next run, a damaged file is told, is no bar to a search, and is made again."""
+    with gg.Archive.create(tmp_path / "towns.archive", model=colour_bundle) as archive:
+        archive.index(towns / "pictures")
+        archive.index_places(source="*town0*")
+        archive.remove("*town03*")
+        done = archive.index_places()
+        assert (done.tiles, done.unchanged, done.dropped) == (3, 9, 1)  # two towns and the flat one; ten less one
+        file = archive.store.layout.places
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(bytes(data))
+        assert [Path(damage.file).name for damage in archive.store.verify().damages] == ["places.npz"]
+        answer = archive.search(like=asked(tmp_path, "view.png", second_view(town(2), "easy", seed=0)), k=2)
+        assert any("vectors of places were not used" in note for note in answer.notes)
+        assert archive.index_places().tiles == 12
+        assert archive.store.verify().ok
+
+
 def test_the_command_line_says_the_same(towns: Path, tmp_path: Path) -> None:
     path = asked(tmp_path, "view.png", second_view(town(7), "medium", seed=2))
     command = [sys.executable, "-m", "geoglot.cli.main", "search", "--like", str(path), "-k", "2"]

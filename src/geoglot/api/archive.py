@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from geoglot.api.rerank import PictureReader, SecondReader
     from geoglot.archive.captioning import CaptioningProgress, CaptioningReport
     from geoglot.archive.ingest import IngestReport, Progress
+    from geoglot.archive.places import PlacesReport
+    from geoglot.archive.search import RawHit
     from geoglot.archive.store import ArchiveStore
     from geoglot.archive.verify import VerifyReport
     from geoglot.models.bundle import Bundle
@@ -282,7 +284,13 @@ class Archive:
             rerank, candidates = place.NAME, max(candidates, place.USUAL_CANDIDATES)
         elif str(rerank) == "none":
             rerank = None
-        look = None if rerank is None or str(rerank) == "exact" else self._second_look(str(rerank), query)
+
+        def near(pieces: NDArray[np.uint8], count: int) -> list[RawHit]:
+            reader = self._readers[str(rerank)]
+            kept_to = place.Nearness(vector=vector, selection=selection, collapse=collapse, count=count)
+            return reader.near(self.store, pieces, kept_to) if isinstance(reader, place.PlaceReader) else []
+
+        look = None if rerank is None or str(rerank) == "exact" else self._second_look(str(rerank), query, near)
         selection = selection_of(within, after, before, source, polygon=polygon, gsd=gsd)
         unsaid: tuple[str, ...] = ()
         if said is not None:
@@ -342,11 +350,13 @@ class Archive:
         note = f"the model has never seen {', '.join(unknown)}: it goes by how the word is spelt"
         return (note,) * bool(unknown), all(known.understands(text) for text in wanted)
 
-    def _second_look(self, rerank: str, query: Query) -> SecondLook:
+    def _second_look(
+        self, rerank: str, query: Query, near: Callable[[NDArray[np.uint8], int], list[RawHit]]
+    ) -> SecondLook:
         """The second look that a name stands for; what reads pixels is kept for the next search."""
         if rerank != "reciprocal" and rerank not in self._readers:
             self._readers[rerank] = reader_of(rerank)
-        return second_look(self._readers.get(rerank), rerank, query, self.encoder)
+        return second_look(self._readers.get(rerank), rerank, query, self.encoder, near)
 
     def query_vector(self, query: Query) -> NDArray[np.float32]:
         """The query as one unit vector: ``(D,)`` float32."""
@@ -480,6 +490,32 @@ class Archive:
             items=items,
             progress=progress,
         )
+
+    def index_places(
+        self,
+        place: str | Path = "place",
+        *,
+        bands: Sequence[int] | None = None,
+        source: str | Sequence[str] | None = None,
+        progress: Callable[[CaptioningProgress], None] | None = None,
+    ) -> PlacesReport:
+        """Give all tiles that have none a vector of their place: a search by one picture then looks there, too.
+
+        Args:
+            place: Place bundle, by name or folder.
+            bands: Red, green and blue as band numbers from 1 on, as when the archive was indexed.
+            source: Only these files: a path or a pattern, or several.
+            progress: Called now and then with the state of the work.
+
+        Raises:
+            ArchiveError: The archive is open for reading only, or the disk is full.
+            BundleError: There is no such bundle, or it makes no vectors of places.
+        """
+        from geoglot.archive.places import index_places
+        from geoglot.models.place import load_place
+
+        sources = (source,) if isinstance(source, str) else tuple(source or ())
+        return index_places(self.store, load_place(place), bands=bands, sources=sources, progress=progress)
 
     def duplicates(
         self, *, at_least: float | None = None, source: str | Sequence[str] | None = None, jobs: int = 1

@@ -38,7 +38,13 @@ def reader_of(rerank: str) -> Reader:
     return SecondReader(load_scorer(rerank))
 
 
-def second_look(reader: Reader | None, rerank: str, query: Query, encoder: Bundle) -> SecondLook:
+def second_look(
+    reader: Reader | None,
+    rerank: str,
+    query: Query,
+    encoder: Bundle,
+    near: Callable[[NDArray[np.uint8], int], list[RawHit]],
+) -> SecondLook:
     """The function that re-orders the first candidates; made before the search, so that a slip is told at once.
 
     Args:
@@ -46,6 +52,7 @@ def second_look(reader: Reader | None, rerank: str, query: Query, encoder: Bundl
         rerank: Its name.
         query: What is asked.
         encoder: The archive's model.
+        near: Hits by vectors of places, for the look for a place.
     """
     from geoglot.api.place import PlaceReader, places_first
     from geoglot.api.rerank import PictureReader, SecondReader, check_for_matcher, reordered, words_of
@@ -53,7 +60,7 @@ def second_look(reader: Reader | None, rerank: str, query: Query, encoder: Bundl
 
     words: list[tuple[str, float]] = []
     if isinstance(reader, PlaceReader):
-        return places_first(reader, query, rerank)
+        return places_first(reader, query, rerank, near)
     if isinstance(reader, PictureReader):
         check_for_matcher(query, rerank)
         texts = _text_terms(query, encoder)

@@ -140,7 +140,7 @@ def caption_archive(
     writer.total = sum(len(some.ids) for some in work)
     writer.progress = progress
     try:
-        _read(store, work, captioner.side, bands, writer)
+        read_again(store, work, captioner.side, bands, writer)
     finally:
         report.seconds = time.monotonic() - started
     return report
@@ -174,6 +174,19 @@ def wanted(
         for language in languages:
             done[language].append(ids[ours & (spoken == language)])
     has = [np.concatenate([np.zeros((0, 16), np.uint8), *done[language]]) for language in languages]
+    return lacking(store, has, test)
+
+
+def lacking(
+    store: ArchiveStore, has: Sequence[NDArray[np.uint8]], test: Callable[[str], bool] | None = None
+) -> tuple[list[Wanted], int]:
+    """The live tiles that lack something, by file, and how many lack nothing.
+
+    Args:
+        store: The archive.
+        has: For each of L things the (N, 16) identifiers of the tiles that have it.
+        test: Which paths count.
+    """
     found: dict[str, list[Wanted]] = {}
     unchanged = 0
     searcher = store.searcher
@@ -314,7 +327,20 @@ class _Writer:
         append_error(self._store.layout.errors, error, self._store.filesystem)
 
 
-def _read(store: ArchiveStore, work: Sequence[Wanted], side: int, bands: Sequence[int] | None, writer: _Writer) -> None:
+class TileTaker(Protocol):
+    """What tiles that are read again are handed to."""
+
+    path: str
+
+    def add(self, some: Wanted, rows: NDArray[np.int64], picture: NDArray[np.uint8]) -> None: ...  # noqa: D102
+    def nothing(self, some: Wanted, rows: NDArray[np.int64]) -> None: ...  # noqa: D102
+    def fail(self, error: GeoglotError) -> None: ...  # noqa: D102
+    def finish(self) -> None: ...  # noqa: D102
+
+
+def read_again(
+    store: ArchiveStore, work: Sequence[Wanted], side: int, bands: Sequence[int] | None, writer: TileTaker
+) -> None:
     """Read the wanted tiles of all files and hand them to the writer."""
     from geoglot.geo.decoder import Cut, Decoder, ReadOptions, TileBatch
 
@@ -364,7 +390,7 @@ class _Tiles:
         self.windows = list(self.rows)
         self._corners = np.array(self.windows, np.int64).reshape(-1, 4)
 
-    def give(self, window: Window, pixels: NDArray[np.uint8], writer: _Writer) -> None:
+    def give(self, window: Window, pixels: NDArray[np.uint8], writer: TileTaker) -> None:
         """A picture has come: at a coarse level its window may have shifted by a pixel or two."""
         if window not in self.rows and self.windows:
             apart = np.abs(self._corners - np.array(window)).sum(1)
@@ -373,7 +399,7 @@ class _Tiles:
         if rows:
             writer.add(self.some, np.array(rows), pixels)
 
-    def close(self, writer: _Writer, *, failed: bool) -> None:
+    def close(self, writer: TileTaker, *, failed: bool) -> None:
         """The file is done; tiles that did not come hold no data, unless the file went wrong."""
         left = [row for rows in self.rows.values() for row in rows]
         if left and not failed:

@@ -222,8 +222,8 @@ def sweep(layout: Layout, keep: set[str], filesystem: FileSystem) -> None:
 
 
 def _sweep_entry(entry: Path, keep: set[str], layout: Layout, filesystem: FileSystem) -> None:
-    if entry == layout.words:
-        return  # has a manifest of its own
+    if entry in (layout.words, layout.places):
+        return  # has a manifest of its own, or checksums
     if entry.is_dir() and entry.name not in keep:
         filesystem.remove_tree(entry)
     elif entry.is_file() and entry.name != layout.manifest.name:

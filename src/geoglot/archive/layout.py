@@ -74,6 +74,11 @@ class Layout:
         return self.index / "words"
 
     @property
+    def places(self) -> Path:
+        """The vectors of places, derived."""
+        return self.index / "places.npz"
+
+    @property
     def index(self) -> Path:
         """Folder of all that is derived."""
         return self.root / "index"

@@ -17,6 +17,7 @@ from geoglot.archive.errors_log import damaged_lines, drop_damaged_lines
 from geoglot.archive.filesystem import checksum
 from geoglot.archive.healing import catalogue_damage, copy_damage, healthy_identity
 from geoglot.archive.layout import Layout, read_identity
+from geoglot.archive.places import read_places
 from geoglot.archive.remove import sweep_shards
 from geoglot.archive.seal import read_seal
 from geoglot.core.errors import ArchiveError, GeoglotError
@@ -89,6 +90,7 @@ def verify(path: Path) -> VerifyReport:
         damages += _shard(layout, shard, catalogue)
     damages += _index(layout, catalogue, notes)
     damages += _captions(layout, catalogue, notes)
+    damages += _places(layout)
     if lines := damaged_lines(layout.errors):
         cause = f"has damaged lines: {', '.join(map(str, lines[:5]))}"
         damages.append(Damage(file=str(layout.errors), cause=cause, redo="the lines are dropped"))
@@ -184,6 +186,14 @@ def _captions(layout: Layout, catalogue: Path | None, notes: list[str]) -> Itera
     known = {layout.caption_part(part.name).name for part in parts}
     orphans = [file.name for file in sorted(layout.captions.glob("*")) if file.name not in known]
     notes += [f"captions/{name} belongs to no commit; the next index removes it" for name in orphans]
+
+
+def _places(layout: Layout) -> Iterator[Damage]:
+    """The vectors of places; reading them compares the checksums of the file."""
+    try:
+        read_places(layout)
+    except ArchiveError as error:
+        yield Damage(file=str(layout.places), cause=error.cause, redo="'geoglot index --places' makes it again")
 
 
 def _coding(layout: Layout) -> Coding:

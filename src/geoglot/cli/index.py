@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from geoglot.api.captioner import Captioner
     from geoglot.archive.captioning import CaptioningReport
     from geoglot.archive.ingest import IngestReport
+    from geoglot.archive.places import PlacesReport
 
 GROUP = "Your archive"
 SUMMARY = "Read folders of imagery into an archive; new and changed files only."
@@ -27,6 +28,7 @@ EXAMPLES = """
   geoglot index imagery/ --archive hashed.archive --model runs/duch/bundle
   geoglot index imagery/ --archive large.archive --codes binary:128
   geoglot index imagery/ --archive town.archive --caption --language all
+  geoglot index imagery/ --archive town.archive --places
   geoglot index catalogue/collection.json --archive town.archive   # STAC: its local files, times and footprints
 """
 
@@ -78,6 +80,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of a new archive: float16 (default, exact) or binary[:BITS], BITS / 8 bytes per tile to be searched",
     )
     add_caption_options(parser.add_argument_group("captions"), "--captioner")
+    parser.add_argument(
+        "--places", action="store_true", help="also write vectors of places, so that a second view finds its place"
+    )
     parser.add_argument("--quiet", "-q", action="store_true", help="no progress")
     add_output_options(parser, RECORD_FORMATS)
 
@@ -112,14 +117,18 @@ def run(options: argparse.Namespace) -> int:
                 progress=lambda state: report(state.files_done, state.files_total, f"files, {state.rows:,} tiles"),
             )
         told = None if captioner is None else caption_tiles(archive, captioner, options)
+        places = place_tiles(archive, options) if options.places else None
         record = summary(done, archive.info())
     if told is not None:
         record |= {"new_captions": told.captions, "without_caption": told.without, "not_captioned": len(told.failed)}
+    if places is not None:
+        record |= {"new_place_vectors": places.tiles, "not_placed": len(places.failed)}
     if choose_format(options.format, None, terminal=sys.stdout.isatty()) == "table":
         record["archive_bytes"] = size_text(record["archive_bytes"])
     show_facts(record, asked=options.format)
     code = tell_failures(done, options.archive)
-    return PARTLY if told is not None and told.failed and code == DONE else code
+    failed = [report for report in (told, places) if report is not None and report.failed]
+    return PARTLY if failed and code == DONE else code
 
 
 def add_caption_options(group: argparse._ArgumentGroup, name: str) -> None:
@@ -161,6 +170,20 @@ def caption_tiles(archive: Archive, captioner: Captioner, options: argparse.Name
         more = f" {len(told.failed) - 1:,} more files failed." if len(told.failed) > 1 else ""
         warn(f"error: {printable(str(told.failed[0]))}{more}")
     return told
+
+
+def place_tiles(archive: Archive, options: argparse.Namespace) -> PlacesReport:
+    """Write the vectors of places that an archive lacks, with progress, and tell what could not be read."""
+    from geoglot.cli._progress import progress_display
+
+    with progress_display("looking at places", quiet=options.quiet) as report:
+        done = archive.index_places(
+            bands=options.bands, progress=lambda state: report(state.tiles_done, state.tiles_total, "tiles")
+        )
+    if done.failed:
+        more = f" {len(done.failed) - 1:,} more files failed." if len(done.failed) > 1 else ""
+        warn(f"error: {printable(str(done.failed[0]))}{more}")
+    return done
 
 
 def summary(done: IngestReport, info: Mapping[str, Any]) -> dict[str, Any]:
