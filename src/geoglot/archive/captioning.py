@@ -174,11 +174,14 @@ def wanted(
         for language in languages:
             done[language].append(ids[ours & (spoken == language)])
     has = [np.concatenate([np.zeros((0, 16), np.uint8), *done[language]]) for language in languages]
-    return lacking(store, has, test)
+    return lacking(store, has, test, only)
 
 
 def lacking(
-    store: ArchiveStore, has: Sequence[NDArray[np.uint8]], test: Callable[[str], bool] | None = None
+    store: ArchiveStore,
+    has: Sequence[NDArray[np.uint8]],
+    test: Callable[[str], bool] | None = None,
+    only: NDArray[np.uint8] | None = None,
 ) -> tuple[list[Wanted], int]:
     """The live tiles that lack something, by file, and how many lack nothing.
 
@@ -186,6 +189,7 @@ def lacking(
         store: The archive.
         has: For each of L things the (N, 16) identifiers of the tiles that have it.
         test: Which paths count.
+        only: (M, 16) identifiers of the tiles that count.
     """
     found: dict[str, list[Wanted]] = {}
     unchanged = 0
