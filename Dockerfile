@@ -18,6 +18,8 @@ RUN python -m venv /opt/geoglot \
   && find /opt/geoglot -type d -name tests -path "*/site-packages/*" -prune -exec rm -rf {} +
 
 FROM python:3.11-slim
+# GDAL's wheel reads XML with the system's library, which slim images do not promise.
+RUN apt-get update && apt-get install --yes --no-install-recommends libexpat1 && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin geoglot
 COPY --from=build /opt/geoglot /opt/geoglot
 ENV PATH=/opt/geoglot/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1

@@ -15,6 +15,7 @@ NAMES = (
     "binary_codes",
     "reranking",
     "service",
+    "first_results",
 )
 
 

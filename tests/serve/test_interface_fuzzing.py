@@ -86,5 +86,6 @@ def test_a_hundred_requests(running: Running) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_thousand_requests(running: Running) -> None:
-    assert ask_everything(running[1], 50) >= 1000
+    assert ask_everything(running[1], 48) >= 1000

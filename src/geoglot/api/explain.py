@@ -6,7 +6,8 @@ loses is their share in it. Trained runs with attention can show that instead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from geoglot.geo.decoder import Decoder
     from geoglot.models.bundle import Bundle
     from geoglot.models.explainer import Explainer, Finding, How
 
@@ -124,6 +126,7 @@ def explain(
     bands: Sequence[int] | None = None,
     language: str | None = None,
     band: Band | None = None,
+    decoder_of: Callable[[int], AbstractContextManager[Decoder]] | None = None,
 ) -> Explanation:
     """Show where a picture answers a text, and which words matter.
 
@@ -139,6 +142,7 @@ def explain(
         bands: Red, green and blue of a scene as band numbers from 1 on.
         language: Language of the words, where the guess would be wrong.
         band: How sure a search was of this hit, to be shown with it.
+        decoder_of: Lends a decoder that makes squares of a side, for services that keep some; `bands` are its own then.
 
     Raises:
         UsageError: The text has no words, the model does not offer the way, or the window misses the scene.
@@ -163,7 +167,8 @@ def explain(
     [path] = existing_paths(image)
     explainer = load_explainer(model, run)
     way = choose_way(explainer, how)
-    with opened(explainer.side, bands) as for_model, opened(SHOWN_SIDE, bands) as for_eyes:
+    lent = decoder_of or (lambda side: opened(side, bands))
+    with lent(explainer.side) as for_model, lent(SHOWN_SIDE) as for_eyes:
         tile = best_tile(for_model, path, text=" ".join(words), explainer=explainer, window=window)
         finding = explainer.find(way, tile.pixels, words)
         picture = shown(for_eyes, tile)

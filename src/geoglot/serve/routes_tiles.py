@@ -75,7 +75,8 @@ def _explained(service: Service, holding: Holding, window: Window, text: str, la
     path = check_unchanged(holding)
     shown = None if holding.kind == "photo" else window
     with tempfile.TemporaryDirectory(prefix="geoglot-why-") as folder:
-        found = explain(path, text, service.readers.encoder, window=shown, language=language)
+        lent = service.decoders.of_side
+        found = explain(path, text, service.readers.encoder, window=shown, language=language, decoder_of=lent)
         return found.save(Path(folder) / "why.png").read_bytes()
 
 

@@ -18,6 +18,7 @@ from geoglot.serve.patience import patient_for
 from geoglot.serve.settings import Settings
 
 _SECONDS_TO_FINISH = 10
+_MOST_WAITING = 256
 
 
 def run(settings: Settings, say: Callable[[str], None] = lambda address: None) -> None:
@@ -48,7 +49,7 @@ def run(settings: Settings, say: Callable[[str], None] = lambda address: None) -
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
         h11_max_incomplete_event_size=32 << 10,
         limit_concurrency=1000,
-        backlog=256,
+        backlog=_MOST_WAITING,
     )
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     say(f"http://{host}:{port}/")
@@ -78,6 +79,9 @@ def _listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen(
+            _MOST_WAITING
+        )  # who comes while the archive is being opened waits a moment, and is not refused
     except OSError as error:
         listening.close()
         remedy = "choose another with --port, or 0 for a free one"

@@ -292,6 +292,7 @@ export function SearchPage({ query, facts }: Props) {
           {asksSomething(state) && <h1 class="hidden">{t("results")}</h1>}
           {asksSomething(state) ? (
             <Results
+              asked={found?.key ?? null}
               answer={found?.answer ?? null}
               hits={hits}
               complete={found?.complete ?? true}

@@ -1,6 +1,6 @@
 /** What was found: how sure it is, the histogram, the cards, and the ways to take it along. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { ServiceError } from "../service/client";
 import type { ExportFormat, Hit, SearchAnswer } from "../service/types";
 import { Icon } from "../shell/icons";
@@ -12,6 +12,8 @@ import { ScoreHistogram } from "./histogram";
 type CardHandlers = Pick<CardProps, "onHover" | "onFocus" | "onChoose" | "onAct" | "onVerdict">;
 
 interface Props {
+  /** What was asked: another one is another list. */
+  asked: string | null;
   answer: SearchAnswer | null;
   hits: readonly Hit[];
   complete: boolean;
@@ -34,14 +36,32 @@ interface Props {
   forget: () => void;
 }
 
+/** Cards that fill a usual window. */
+const FIRST = 9;
+
 export function Results(props: Props) {
   const { answer, hits, complete, busy, error, cut, more } = props;
   const { t } = useWords();
   const end = useRef<HTMLDivElement>(null);
   const loadMore = useRef(more);
   loadMore.current = more;
+  const [drawn, setDrawn] = useState<string | null>(null);
+  const whole = drawn === props.asked;
+  // the first cards are seen before the others are made
+  useEffect(() => {
+    if (whole) return;
+    let then = 0;
+    const frame = requestAnimationFrame(() => {
+      then = window.setTimeout(() => setDrawn(props.asked));
+    });
+    return () => {
+      cancelAnimationFrame(frame);
+      clearTimeout(then);
+    };
+  }, [whole, props.asked]);
   // looked at again whenever the list has grown
   useEffect(() => {
+    if (!whole) return;
     const watch = new IntersectionObserver(
       (entries) => entries.some((entry) => entry.isIntersecting) && loadMore.current(),
       {
@@ -50,7 +70,7 @@ export function Results(props: Props) {
     );
     if (end.current) watch.observe(end.current);
     return () => watch.disconnect();
-  }, [hits.length, complete]);
+  }, [hits.length, complete, whole]);
   if (error)
     return (
       <div class="state bad" role="alert">
@@ -80,7 +100,7 @@ export function Results(props: Props) {
         </div>
       ) : (
         <ul class="cards" aria-label={t("results")}>
-          {hits.map((hit, i) => (
+          {(whole ? hits : hits.slice(0, FIRST)).map((hit, i) => (
             <Card
               key={hit.id}
               hit={hit}
