@@ -100,6 +100,23 @@ def test_several_seeds(tmp_path):
     assert [run["test"]["mAP"] for run in record["runs"]] == pytest.approx(single, abs=0.006)
 
 
+def test_scores_of_several_seeds_are_averaged(tmp_path):
+    """Noise of nine seeds averages out; folds ask with other images, and distances are no logits."""
+    each = [toy_predictions(seed=seed) for seed in range(9)]
+    runs = [write_run(tmp_path / f"run{seed}", one, seed=seed) for seed, one in enumerate(each)]
+    record = evaluate_runs(runs, resamples=10)
+    columns = [one.scores[:, np.argsort(one.gallery_rows)] for one in each]
+    mean = dataclasses.replace(each[0], scores=np.mean(columns, axis=0), gallery_rows=np.arange(30))
+    together = record["together"]["test"]["query_left_out"]["mAP"]
+    assert together["value"] == pytest.approx(100 * naive_map(mean, "test", False), abs=0.006)
+    assert together["value"] > record["galleries"]["test"]["query_left_out"]["mAP"]["value"]
+    assert evaluate_runs(runs[:1], resamples=10)["together"] is None
+    folds = [write_run(tmp_path / f"fold{k}", toy_predictions(seed=k, fold=k), fold=k) for k in range(2)]
+    assert evaluate_runs(folds, resamples=10)["together"] is None
+    apart = [write_run(tmp_path / f"d{s}", one, seed=s, metric="cosine") for s, one in enumerate(each[:2])]
+    assert evaluate_runs(apart, resamples=10)["together"] is None
+
+
 def test_five_folds(tmp_path):
     runs = [write_run(tmp_path / f"run{k}", toy_predictions(seed=k, fold=k), fold=k) for k in range(5)]
     record = evaluate_runs(runs, resamples=20)

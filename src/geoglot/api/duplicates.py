@@ -39,6 +39,7 @@ AT_LEAST = 0.9
 SIDE = 32
 MOST_SHIFT = 8
 _PAIRS_TOGETHER = 8192
+_PICTURES_TOGETHER = 512
 
 Progress = Callable[[str, int, int], None]
 """What is done (``comparing`` or ``reading``), how many are done, and how many there are."""
@@ -207,9 +208,13 @@ def find_duplicates(
     pictures, read = _thumbnails(table, places, jobs, lambda done, total: progress("reading", done, total))
     first, second = np.searchsorted(places, pairs.first), np.searchsorted(places, pairs.second)
     agreement, copy = np.full(len(pairs), -1.0), np.zeros(len(pairs), bool)
+    # A tile may be in dozens of pairs: its details are taken once, and kept in half precision, 2 KB a tile.
+    details = np.zeros(pictures.shape, np.float16)
+    for start in range(0, len(pictures), _PICTURES_TOGETHER):
+        rows = slice(start, start + _PICTURES_TOGETHER)
+        details[rows] = detail_maps(pictures[rows])
     for some in np.array_split(np.flatnonzero(read[first] & read[second]), 1 + len(pairs) // _PAIRS_TOGETHER):
-        one, other = detail_maps(pictures[first[some]]), detail_maps(pictures[second[some]])
-        found = align(one, other, MOST_SHIFT)
+        found = align(details[first[some]].astype(np.float32), details[second[some]].astype(np.float32), MOST_SHIFT)
         agreement[some], copy[some] = found.agreement, is_copy(found)
     kept = _best_of_each_file(table, pairs, agreement, np.flatnonzero(copy))
     copies = _copies(archive.store, matching)

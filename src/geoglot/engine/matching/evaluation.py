@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -88,7 +88,8 @@ def evaluate_runs(runs: Sequence[str | Path], *, resamples: int = RESAMPLES, see
     Returns:
         A JSON-ready record of the task ``matching``. mAP, P@k, class-wise mAP and confusion in percent; ANMRR in
         [0, 1]. Every figure is ``value`` (mean over the runs), ``spread`` (standard deviation over the runs, ``None``
-        for one) and ``interval`` (95 %).
+        for one) and ``interval`` (95 %). ``together`` has the figures of the mean of the runs' learned scores, where
+        they are several seeds of one split, else ``None``.
 
     Raises:
         UsageError: No run, a run given twice, or runs of several configurations.
@@ -119,6 +120,7 @@ def evaluate_runs(runs: Sequence[str | Path], *, resamples: int = RESAMPLES, see
         }
         for gallery in searched
     }
+    together = _together(found)
     return {
         "format": 1,
         "task": TASK,
@@ -145,6 +147,14 @@ def evaluate_runs(runs: Sequence[str | Path], *, resamples: int = RESAMPLES, see
             "checkpoint": "best epoch on validation",
         },
         "galleries": readings,
+        "together": None
+        if together is None
+        else {
+            gallery: {
+                READINGS[0]: _figures([together], gallery, keep_query=False, resamples=resamples, seed=seed),
+            }
+            for gallery in searched
+        },
         "runs": [
             {
                 **{name: run.recipe.get(name) for name in VARYING},
@@ -322,6 +332,27 @@ def _figures(runs: Sequence[_Run], gallery: str, *, keep_query: bool, resamples:
         if line.any()
     }
     return figures
+
+
+def _together(runs: Sequence[_Run]) -> _Run | None:
+    """Several seeds as one: the mean of their logits. ``None`` for one run, for distances, and for several splits."""
+    first = runs[0]
+    if len(runs) < 2 or first.recipe.get("metric", "learned") != "learned":
+        return None
+    orders = [np.argsort(run.predictions.gallery_rows) for run in runs]
+    ours = first.predictions
+    for run, order in zip(runs, orders, strict=True):
+        theirs = run.predictions
+        same = [
+            np.array_equal(getattr(ours, name), getattr(theirs, name)) for name in ("query_rows", "splits", "items")
+        ]
+        if not all(same) or not np.array_equal(ours.gallery_rows[orders[0]], theirs.gallery_rows[order]):
+            return None
+    scores = np.mean(
+        [run.predictions.scores[:, order] for run, order in zip(runs, orders, strict=True)], axis=0, dtype=np.float64
+    )
+    rows = ours.gallery_rows[orders[0]]
+    return replace(first, predictions=replace(ours, scores=scores.astype(np.float32), gallery_rows=rows))
 
 
 def _by_query(
