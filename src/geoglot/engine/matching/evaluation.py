@@ -348,7 +348,7 @@ def _together(runs: Sequence[_Run]) -> _Run | None:
         ]
         if not all(same) or not np.array_equal(ours.gallery_rows[orders[0]], theirs.gallery_rows[order]):
             return None
-    scores = np.mean(
+    scores: NDArray[np.float64] = np.mean(
         [run.predictions.scores[:, order] for run, order in zip(runs, orders, strict=True)], axis=0, dtype=np.float64
     )
     rows = ours.gallery_rows[orders[0]]
