@@ -13,6 +13,7 @@ NAMES = (
     "search",
     "image_retrieval",
     "binary_codes",
+    "duplicates",
     "reranking",
     "service",
     "first_results",

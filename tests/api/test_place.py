@@ -168,7 +168,8 @@ def test_real_views_are_measured_by_their_names(towns: Path, tmp_path: Path, col
     report = evaluate_pairs(tmp_path / "views", towns / "pictures", colour_bundle, tmp_path / "results")
     level = report.record["severities"]["as given"]
     assert level["queries"] == 4
-    assert level["with_second_look"]["R@1"]["value"] == 75
+    assert level["with_second_look"]["R@1"]["value"] == level["with_place_vectors"]["R@1"]["value"] == 75
+    assert level["answer_among_candidates_percent"] == {"with_second_look": 100.0, "with_place_vectors": 100.0}
     assert level["called_the_same_place_percent"] == {"the_answer": 75.0, "another_picture": 0.0}
     assert report.path is not None
     assert json.loads(report.path.read_text())["protocol"]["views"] == "real, as given"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoglot.core.errors import UsageError
-from geoglot.data.second_views import SEVERITIES, draw_view, in_frame, render, second_view
+from geoglot.data.second_views import KINDS, SEVERITIES, clouds, draw_view, in_frame, render, second_view
 
 
 def picture(side: int = 48, seed: int = 0) -> np.ndarray:
@@ -76,3 +76,34 @@ def test_a_season_changes_vegetation_and_spares_grey() -> None:
 def test_an_unknown_severity_is_told() -> None:
     with pytest.raises(UsageError, match="no severity"):
         second_view(picture(), "brutal", seed=0)
+
+
+def test_clouds_hide_a_share_and_leave_the_rest_as_it_was() -> None:
+    """The views of ``hard`` and ``covered`` are drawn from the same numbers: where there is no cloud they agree."""
+    pixels = picture(96)
+    hard, covered = draw_view("hard", seed=5, item="a"), draw_view("covered", seed=5, item="a")
+    assert covered.covered > 0
+    assert dataclasses.replace(covered, covered=0.0) == hard
+    still = {"blur": 0.0, "noise": 0.0, "format": "WEBP", "quality": 100, "covered": 0.3}
+    view = dataclasses.replace(covered, **still)
+    bare = render(pixels, dataclasses.replace(view, covered=0.0)).astype(int)
+    hidden = clouds((96, 96), 0.3, seed=view.seed)
+    assert (hidden >= 0.5).mean() == pytest.approx(0.3, abs=0.01)
+    seen = render(pixels, view).astype(int)
+    assert np.abs(seen - bare)[hidden == 0].mean() < 4  # what the codec makes of the clouds' edges
+    assert seen[hidden == 1].min() > 215
+    np.testing.assert_array_equal(clouds((20, 30), 0.3, seed=1), clouds((20, 30), 0.3, seed=1))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_of_change_is_alone(name: str) -> None:
+    """Of a shifted view the colours stay, of a recoloured one the frame."""
+    view = draw_view(name, seed=2, item="b")
+    framed = (view.shift, view.scale, view.degrees) != ((0.0, 0.0), 1.0, 0.0)
+    coloured = view.season_share > 0 or view.gains != (1.0, 1.0, 1.0)
+    spoilt = view.blur > 0 or view.quality < 95
+    changes = {"frame": framed, "colour": coloured, "file": spoilt, "cloud": view.covered > 0}
+    kinds = {"shifted": "frame", "scaled": "frame", "rotated": "frame", "recoloured": "colour"}
+    assert [change for change, there in changes.items() if there] == [
+        {**kinds, "recompressed": "file", "hidden": "cloud"}[name]
+    ]

@@ -348,11 +348,10 @@ def _together(runs: Sequence[_Run]) -> _Run | None:
         ]
         if not all(same) or not np.array_equal(ours.gallery_rows[orders[0]], theirs.gallery_rows[order]):
             return None
-    scores: NDArray[np.float64] = np.mean(
-        [run.predictions.scores[:, order] for run, order in zip(runs, orders, strict=True)], axis=0, dtype=np.float64
-    )
+    aligned = [run.predictions.scores[:, order] for run, order in zip(runs, orders, strict=True)]
+    scores = np.asarray(np.mean(aligned, axis=0, dtype=np.float64), np.float32)
     rows = ours.gallery_rows[orders[0]]
-    return replace(first, predictions=replace(ours, scores=scores.astype(np.float32), gallery_rows=rows))
+    return replace(first, predictions=replace(ours, scores=scores, gallery_rows=rows))
 
 
 def _by_query(
