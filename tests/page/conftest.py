@@ -164,7 +164,7 @@ class Visit:
         with self.page.expect_response(lambda response: response.url.endswith("/v1/search")):
             self.page.get_by_role("textbox", name="question").or_(self.page.locator("#question")).fill(words)
             self.page.keyboard.press("Enter")
-        self.page.locator(".results:not(.stale) .card").first.wait_for()
+        self.page.locator(".results[aria-busy=false] .card").first.wait_for()
 
     def until(self, condition: str, seconds: float = 30.0) -> None:
         """Wait until an expression is true; asked from outside, as the page's policy lets no text be evaluated."""

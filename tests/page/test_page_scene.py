@@ -22,12 +22,12 @@ def source(page: Page, name: str) -> dict[str, Any]:
 def test_from_a_hit_to_its_scene_heat_map_and_second_date(visit: Visitor) -> None:
     here = visit(graphics=True)
     page = here.go("#/search?t=houses&from=2023-01-01&to=2024-01-01")
-    page.locator(".card .open").first.focus()
+    page.locator(".results[aria-busy=false] .card .open").first.wait_for()
     with page.expect_response("**/v1/tiles/**", timeout=90_000) as tile:
-        page.keyboard.press("o")
+        page.locator(".card .open").first.press("o")
+        page.get_by_role("heading", name="town-2023.tif").wait_for()
     assert tile.value.status == 200
     assert tile.value.headers["content-type"] == "image/png"
-    page.get_by_role("heading", name="town-2023.tif").wait_for()
     page.get_by_role("list", name="Peaks").get_by_role("button").first.click()
     page.locator(".peaks button.lit").wait_for()
     page.locator(".peak.lit").wait_for()
@@ -45,7 +45,6 @@ def test_from_a_hit_to_its_scene_heat_map_and_second_date(visit: Visitor) -> Non
     page.get_by_role("button", name="Back").wait_for()
 
 
-@pytest.mark.slow  # draws a map without a graphics card
 def test_bands_and_stretch_change_the_tiles(visit: Visitor) -> None:
     here = visit(graphics=True)
     page = here.go()

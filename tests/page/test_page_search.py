@@ -18,7 +18,8 @@ Visitor = Callable[..., Any]
 
 
 def cards(page: Page) -> list[str]:
-    """Identifiers of the cards, in order."""
+    """Identifiers of the cards, in order, once all are there: the first few are drawn before the others."""
+    page.locator(".results[aria-busy=false]").wait_for()
     return page.eval_on_selector_all(".cards > .card", "all => all.map(card => card.dataset.id)")
 
 
@@ -201,7 +202,6 @@ def test_a_pan_offers_to_search_there(visit: Visitor) -> None:
     here.until("location.hash.includes('box=')")
 
 
-@pytest.mark.slow  # draws a map without a graphics card
 def test_far_out_hits_are_circles_with_a_count(visit: Visitor) -> None:
     here = visit(graphics=True)
     page = here.go("#/search?t=houses")
@@ -209,6 +209,7 @@ def test_far_out_hits_are_circles_with_a_count(visit: Visitor) -> None:
     here.go("#/search?t=houses&at=10,48,4")  # a link that is followed within the page
     here.until("document.querySelectorAll('.cluster').length === 2")
     counts = page.locator(".cluster").all_inner_texts()
+    page.locator(".results[aria-busy=false]").wait_for()
     located = page.locator(".card").count() - page.locator(".card", has_text="no location").count()
     assert len(counts) == 2
     assert sum(int(count) for count in counts) >= min(located, 10)
@@ -257,6 +258,18 @@ def test_marks_by_key_and_search_again(visit: Visitor) -> None:
     page.locator(".results:not(.stale) .card").first.wait_for()
     assert f"right={before[0]}&wrong={before[1]}" in page.url
     assert answer.value.json()["hits"][0]["id"] == before[0]
+
+
+@pytest.mark.slow  # runs the captioner
+def test_one_place_is_described_when_asked_for(visit: Visitor) -> None:
+    here = visit()
+    page = here.go("#/search?t=houses")
+    page.locator(".results[aria-busy=false] .card .open").first.wait_for()
+    with page.expect_request("**/v1/caption") as sent:
+        page.locator(".card .open").first.press("c")
+    assert json.loads(sent.value.post_data) == {"items": [cards(page)[0]], "languages": ["en"]}
+    said = page.locator(".inspector [lang=en]").or_(page.locator(".toast.bad", has_text="not sure enough"))
+    said.first.wait_for(timeout=60_000)
 
 
 def test_export_and_copies(visit: Visitor) -> None:

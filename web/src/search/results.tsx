@@ -37,7 +37,7 @@ interface Props {
 }
 
 /** Cards that fill a usual window. */
-const FIRST = 9;
+const FIRST = 6;
 
 export function Results(props: Props) {
   const { answer, hits, complete, busy, error, cut, more } = props;
@@ -85,7 +85,7 @@ export function Results(props: Props) {
   if (!answer) return busy ? <Waiting /> : null;
   const top = Math.max(...hits.map((hit) => hit.score), 0.0001);
   return (
-    <div class={`results${busy ? " stale" : ""}`} aria-busy={busy}>
+    <div class={`results${busy ? " stale" : ""}`} aria-busy={busy || !whole}>
       <Summary {...props} answer={answer} />
       {answer.no_likely && hits.length > 0 && (
         <div class="none" role="status">

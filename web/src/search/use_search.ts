@@ -1,6 +1,6 @@
 /** Asking the service, page after page; a newer question makes an older one void. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { asksSomething, PAGE_LENGTH, type SearchState, searchKey, toRequest } from "../address/search_state";
 import { ServiceError, search } from "../service/client";
 import type { Hit, SearchAnswer } from "../service/types";
@@ -32,8 +32,8 @@ export function useSearch(state: SearchState): Searching {
   const loadingMore = useRef(false);
   const asked = asksSomething(state);
 
-  // the key says all of the state that matters
-  useEffect(() => {
+  // the key says all of the state that matters; asked at once, not after the next frame
+  useLayoutEffect(() => {
     const stop = new AbortController();
     setError(null);
     loadingMore.current = false;
