@@ -1,8 +1,8 @@
 """LSTM-CNN on the Dubai benchmark, trained as LAVT is and from nothing too, so that the methods compare.
 
-With errors in the foreground counted once it marks no pixel of the validation part after 300 steps. Counted three
-times, and at three times the rate, it has a mIoU of 0.19 after 100, there from a network of ours
-(``--backbone-weights runs/compact``). See :mod:`geoglot.recipes.lavt_dubai_small`.
+With errors in the foreground counted once it marks no pixel of the validation part after 300 steps at 128 pixels; they
+count three times, and the rate is three times that of LAVT. With 1,200 steps at 128 pixels it came to an mIoU of 0.34
+on the validation part (two seeds). See :mod:`geoglot.recipes.lavt_dubai_small`.
 """
 
 from dataclasses import replace
