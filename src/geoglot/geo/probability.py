@@ -301,7 +301,7 @@ class MapBand:
     def highest(self, column: int, width: int) -> int:
         """No value of a block is higher than this."""
         first, last = self._reach(column, width)
-        return math.ceil(self._cells[:, first:last].max())
+        return math.ceil(float(self._cells[:, first:last].max()))
 
     def _reach(self, column: int, width: int) -> tuple[int, int]:
         first = max(0, int(np.floor((column + 0.5) / self._cell - 0.5)))
