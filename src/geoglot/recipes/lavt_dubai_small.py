@@ -9,6 +9,9 @@ What kept it from learning was neither rate nor size. A phrase of one word, whic
 nothing at all (:func:`geoglot.nn.language_swin.between_marks`): with 1,200 steps at 128 pixels the mIoU of the
 validation part came to 0.17 and 0.22 (two seeds); a mask of all pixels has 0.21. With marks it is 0.26 after 150 steps
 and 0.34 after 450.
+
+Of the same steps and pixels, from nothing, one seed, the test part has: LAVT 0.309, LGCE 0.293, LSTM-CNN 0.271; a mask
+of all pixels 0.221. The intervals are some 0.05 wide on each side.
 """
 
 from geoglot.engine.segmentation.recipe import SegmentationRecipe
