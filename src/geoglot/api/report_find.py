@@ -67,11 +67,12 @@ def _scenes(finding: Finding) -> str:
 
 
 def _scene(found: Segmentation, most: int) -> str:
-    notes = "".join(soft(f"{note}.") for note in found.all_notes)
+    notes = "".join(soft(f"{_begun(note)}.") for note in found.all_notes)
     if not found.regions:
         return none("Nothing was found here.") + notes
     pictures = region_pictures(found, most=most)
-    cards = "".join(f"<li>{_picture(one)}</li>" for one in pictures)
+    several = len({region.phrase for region in found.regions}) > 1
+    cards = "".join(f"<li>{_picture(one, named=several)}</li>" for one in pictures)
     rows = [
         [
             str(number),
@@ -88,10 +89,22 @@ def _scene(found: Segmentation, most: int) -> str:
     return f'{notes}{shown}<details class="numbers"><summary>All regions</summary>{listed}{more}</details>'
 
 
-def _picture(one: RegionPicture) -> str:
+def _picture(one: RegionPicture, *, named: bool) -> str:
+    """A region with its facts; the phrase stands under it only where there are several."""
     region = one.region
-    area = "" if region.area_m2 is None else f", {region.area_m2:,.0f} m²"
-    told = f"{region.phrase}: score {region.score:.2f}{area}"
+    area = "" if region.area_m2 is None else f", {region.area_m2:,.0f}\N{NO-BREAK SPACE}m²"
+    facts = f"score {region.score:.2f}{area}"
+    told = f"{region.phrase}: {facts}"
     uri = data_uri(as_jpeg(one.pixels))
     image = f'<img src="{uri}" alt="{in_html(told)}" loading="lazy">'
-    return f"<figure>{image}<figcaption>{in_html(told)}</figcaption></figure>"
+    return f"<figure>{image}<figcaption>{in_html(told if named else facts)}</figcaption></figure>"
+
+
+def _begun(note: str) -> str:
+    """A note as a sentence begins.
+
+    Example:
+        >>> _begun("only windows round 3 tiles were looked at")
+        'Only windows round 3 tiles were looked at'
+    """
+    return note[:1].upper() + note[1:]
