@@ -9,11 +9,15 @@ Example:
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from geoglot.core.version import VERSION
 
 __version__ = VERSION
+
+# ONNX Runtime reports to its maker unless this is set before it is imported; nothing leaves this machine.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _EXPORTS: dict[str, str] = {
     "Answer": "geoglot.api.answer",
