@@ -25,7 +25,7 @@ def test_from_a_hit_to_its_scene_heat_map_and_second_date(visit: Visitor) -> Non
     page.locator(".results[aria-busy=false] .card .open").first.wait_for()
     with page.expect_response("**/v1/tiles/**", timeout=90_000) as tile:
         page.locator(".card .open").first.press("o")
-        page.get_by_role("heading", name="town-2023.tif").wait_for()
+        page.get_by_role("heading", name="town-2023.tif").wait_for(timeout=90_000)  # the processor draws two maps first
     assert tile.value.status == 200
     assert tile.value.headers["content-type"] == "image/png"
     page.get_by_role("list", name="Peaks").get_by_role("button").first.click()
