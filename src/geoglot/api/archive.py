@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from geoglot.api.answer import Answer
 from geoglot.api.captions_said import saying, with_captions
 from geoglot.api.judging import judged
+from geoglot.api.picture_vector import picture_vector
 from geoglot.api.query import Query, Term, build_query, combine
 from geoglot.api.second_look import SecondLook, reader_of, second_look
 from geoglot.api.selection import Area, existing_paths, selection_of
@@ -372,7 +373,7 @@ class Archive:
         import numpy as np
 
         if term.picture is not None:
-            return self._picture_vector(term.picture)
+            return picture_vector(self.encoder, term.picture)
         if term.item is not None:
             return np.asarray(self.vectors_of([term.item])[0], np.float32)
         vector = np.asarray(term.vector, np.float32)
@@ -547,22 +548,6 @@ class Archive:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _picture_vector(self, path: Path) -> NDArray[np.float32]:
-        """The mean of a picture's tiles as a unit vector. It is decoded in a child process, as any user's file."""
-        import numpy as np
-
-        from geoglot.geo.decoder import Decoder, ReadOptions, TileBatch
-
-        total = np.zeros(self.encoder.dimension, dtype=np.float64)
-        with Decoder(ReadOptions(side=self.encoder.side)) as decoder:
-            for part in decoder.read(path):
-                if isinstance(part, TileBatch):
-                    total += self.encoder.encode_images(part.pixels).sum(axis=0, dtype=np.float64)
-        length = float(np.linalg.norm(total))
-        if not length > 0:
-            raise UsageError(path, cause="has no picture to compare with", remedy="choose a picture that is not empty")
-        return (total / length).astype(np.float32)
 
 
 def verify_archive(path: str | Path) -> VerifyReport:
