@@ -23,7 +23,7 @@ from geoglot.engine.images import CachedPyramids
 from geoglot.engine.prediction import read_square
 from geoglot.engine.recipe import Recipe
 from geoglot.engine.timetable import Timetable
-from geoglot.nn.augmentation import random_colours, random_views
+from geoglot.nn.augmentation import paste_rectangles, random_colours, random_views
 from geoglot.nn.batch import PairBatch
 from geoglot.text.normalise import normalise
 from geoglot.text.tokenizer import Tokenizer
@@ -151,6 +151,10 @@ class PairData:
         twins = np.arange(count, count + count // 4) if copies > 1 else np.arange(0)
         texts += [self.sentences[s][0] for s in sentences[twins]]
         images, pyramid = self._images(items, side, random, generator)
+        partners, own_area = torch.zeros(0, dtype=torch.int64), 1.0
+        if recipe.mixed and random.random() < recipe.mixed:
+            partners = torch.from_numpy(random.permutation(count))
+            images, own_area = paste_rectangles(images, partners, generator=generator)
         return PairBatch(
             images=images,
             pyramid=pyramid,
@@ -160,6 +164,8 @@ class PairData:
             translations=torch.from_numpy(np.stack([twins, np.arange(copies * count, copies * count + len(twins))], 1)),
             categories=torch.from_numpy(self.categories[items]),
             words=torch.from_numpy(self.words[items]),
+            partners=partners,
+            own_area=own_area,
         )
 
     def _languages(self, random: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.int64]:

@@ -99,6 +99,8 @@ class Recipe:
             (XLM-R's, from its file).
         token_dropout: Probability with which a sub-word merge is skipped.
         smallest_area: Smallest share of a picture that a random crop keeps.
+        mixed: Share of the batches whose pictures carry rectangles of one another; their losses are mixed alike.
+            For methods that say they can.
         backbone: What makes stage maps from pixels for methods that start from them (``compact``, ``resnet18``,
             ``timm:NAME``), ``None`` for methods that take pixels.
         backbone_weights: Folder of a run, or a safetensors file, that the backbone's weights come from.
@@ -130,6 +132,7 @@ class Recipe:
     tokenizer: Literal["subword", "words", "clip", "multilingual"] = "subword"
     token_dropout: float = 0.1
     smallest_area: float = 0.4
+    mixed: float = 0.0
     backbone: str | None = None
     backbone_weights: str | None = None
     frozen: bool = False

@@ -61,6 +61,8 @@ def build_model(
     A backbone that is trained comes below the method; a frozen one does not, its maps are cached.
     """
     module = composition.method_module(recipe.method)
+    if recipe.mixed and not getattr(module, "MIXES_PICTURES", False):
+        raise UsageError("mixed", cause=f"is nothing that {recipe.method} can learn from", remedy="leave it at 0")
     sizes: dict[str, Any] = {
         "vocabulary": tokenizer.size,
         "max_length": tokenizer.max_length,

@@ -70,3 +70,33 @@ def random_colours(images: Tensor, *, generator: torch.Generator, strength: floa
     grey = images.mean(1, keepdim=True)
     images = grey + (images - grey) * factor(strength)
     return images * factor(0.08, channels=3)
+
+
+def paste_rectangles(images: Tensor, partners: Tensor, *, generator: torch.Generator) -> tuple[Tensor, float]:
+    """Put one rectangle of every picture's partner into the picture, the same rectangle for the whole batch.
+
+    The share that stays is drawn uniformly; where the rectangle leaves the picture it is cut off (CutMix, Yun et al.,
+    ICCV 2019, section 3).
+
+    Args:
+        images: (B, 3, H, W) float.
+        partners: (B,) int64, whose rectangle each picture receives.
+        generator: Source of randomness (CPU).
+
+    Returns:
+        The pictures (B, 3, H, W), and the share of the area that is their own, in [0, 1].
+
+    Example:
+        >>> two = torch.stack([torch.zeros(3, 8, 8), torch.ones(3, 8, 8)])
+        >>> mixed, own = paste_rectangles(two, torch.tensor([1, 0]), generator=torch.Generator().manual_seed(0))
+        >>> round(float(mixed[1].mean()), 6) == round(own, 6)
+        True
+    """
+    height, width = images.shape[-2:]
+    share, down, across = torch.rand(3, generator=generator).tolist()
+    half_height, half_width = height * math.sqrt(1 - share) / 2, width * math.sqrt(1 - share) / 2
+    top, bottom = (round(min(max(down * height + step, 0), height)) for step in (-half_height, half_height))
+    left, right = (round(min(max(across * width + step, 0), width)) for step in (-half_width, half_width))
+    mixed = images.clone()
+    mixed[..., top:bottom, left:right] = images[partners, :, top:bottom, left:right]
+    return mixed, 1 - (bottom - top) * (right - left) / (height * width)

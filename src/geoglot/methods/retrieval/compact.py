@@ -14,6 +14,8 @@ Deviations   1. Convolutions instead of a vision transformer: 10,000 training im
              3. Identical captions count as positives of every image that carries them (two thirds of RSICD's sentences
                 occur more than once).
              4. Two auxiliary heads (scene category, caption words) in training only.
+             5. Where the recipe asks for it, pictures carry rectangles of one another, and texts, categories and words
+                count by area (CutMix, Yun et al. 2019); such batches are kept out of the memory.
 Reproduces   results/retrieval/compact-rsicd.json, results/retrieval/compact-ucm.json
 Provenance   Written from the papers; no third-party code. Weights: trained by recipes/compact.py.
 """
@@ -36,6 +38,7 @@ from geoglot.nn.residual import ResidualNetwork
 from geoglot.nn.text_transformer import TextTransformer, by_length
 from geoglot.nn.two_tower import Pyramid, TwoTower
 
+MIXES_PICTURES = True
 COLOUR_MEAN = (0.37, 0.39, 0.36)
 COLOUR_DEVIATION = (0.19, 0.18, 0.18)
 
@@ -90,6 +93,13 @@ def memory_contrast(queries: Tensor, memory: EmbeddingMemory, positives: Tensor,
     """Cross-entropy of queries against every remembered embedding. (N, D), (N, items) -> (N,)."""
     filled = memory.filled()
     return multi_positive_cross_entropy(logits(queries, memory.vectors[filled], temperature), positives[:, filled])
+
+
+def of_both(values: Tensor, batch: PairBatch) -> Tensor:
+    """What holds of pictures that carry a rectangle of a partner: both, each by its area. (B, N) -> (B, N)."""
+    if len(batch.partners) == 0:
+        return values
+    return batch.own_area * values + (1 - batch.own_area) * values[batch.partners]
 
 
 class ImageTower(nn.Module):
@@ -177,15 +187,16 @@ class Model(TwoTower):
         paired = len(batch.sentences)
         texts, sentences = everything[:paired], batch.sentences
         owned = self.sentences_of_item[batch.items]
-        positives = (owned[:, :, None] == sentences).any(1)
+        positives = of_both((owned[:, :, None] == sentences).any(1).float(), batch)
+        categories = of_both(F.one_hot(batch.categories, config.categories).float(), batch)
         image_loss, text_loss = symmetric_contrastive(logits(images, texts, self.temperature), positives)
         terms = {
             "image_to_text": image_loss,
             "text_to_image": text_loss,
             "category": F.cross_entropy(
-                self.category_head(features), batch.categories, label_smoothing=0.1, reduction="none"
+                self.category_head(features), categories, label_smoothing=0.1, reduction="none"
             ),
-            "words": word_prediction(self.words_head(features), batch.words),
+            "words": word_prediction(self.words_head(features), of_both(batch.words, batch)),
             "translation": translation_gap(everything, batch.translations),
         }
         total = (
@@ -194,7 +205,8 @@ class Model(TwoTower):
             + config.words_weight * terms["words"].mean()
             + config.translation_weight * terms["translation"].mean()
         )
-        if batch.progress >= config.memory_from:
+        mixed = len(batch.partners) > 0
+        if batch.progress >= config.memory_from and not mixed:
             sentence_positives = torch.zeros(len(images), config.sentences, dtype=torch.bool, device=images.device)
             sentence_positives.scatter_(1, owned, True)
             item_positives = (self.sentences_of_item.T[:, None] == sentences[:, None]).any(0)
@@ -202,7 +214,8 @@ class Model(TwoTower):
             terms["text_to_memory"] = memory_contrast(texts, self.image_memory, item_positives, self.temperature)
             memory_loss = (terms["image_to_memory"].mean() + terms["text_to_memory"].mean()) / 2
             total = total + config.memory_weight * memory_loss
-        self.image_memory.write(batch.items, images)
+        if not mixed:
+            self.image_memory.write(batch.items, images)
         self.text_memory.write(sentences, texts)
         return {"total": total, **terms}
 
