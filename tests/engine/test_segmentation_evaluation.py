@@ -285,7 +285,17 @@ def test_printed_tables_stand_above_ours(tmp_path: Path) -> None:
     assert second[-1]["mIoU"] == ""
     costs = tables["Table IV: costs"]
     assert (costs[0]["MACs G"], costs[1]["MACs G"], costs[3]["MACs G"]) == ("191.91", "0.50", "")
-    assert category_rows([record])[0]["green"] == "0.6000"
+
+
+def test_categories_are_rows(tmp_path: Path) -> None:
+    [(record, _)] = evaluate_segmentation([write_run(tmp_path / "run")])
+    other = {**record, "dataset": "more squares", "splits": {"test": {"en": {**record["splits"]["test"]["en"]}}}}
+    other["splits"]["test"]["en"]["categories"] = {"violet": {"miou": {"value": 0.25, "spread": None}}}
+    rows = category_rows([record, other])
+    [green] = [row for row in rows if row["category"] == "green"]
+    assert list(green.values())[1:] == ["", "0.6000"]
+    assert rows[-1]["category"] == "violet"
+    assert list(rows[-1].values())[1:] == ["0.2500", ""]
 
 
 def test_variants_find_their_row(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def segmentation_rows(records: Sequence[Record], *, split: str = "test") -> list
 
 
 def category_rows(records: Sequence[Record], *, split: str = "test", language: str = "en") -> list[Row]:
-    """MIoU by category, of phrases that name it and nothing else; one row per record.
+    """MIoU by category, of phrases that name it and nothing else; one row per category, one column per record.
 
     Args:
         records: Records of the task ``segmentation``.
@@ -60,17 +60,12 @@ def category_rows(records: Sequence[Record], *, split: str = "test", language: s
         language: Of the phrases.
     """
     known = [r for r in records if language in r["splits"][split]]
-    names = sorted({name for r in known for name in r["splits"][split][language]["categories"]})
+    ordered = sorted(known, key=lambda r: (r["dataset"], -_miou(r, split), record_name(r)))
+    found = [(f"{record_name(r)}, {r['dataset']}", r["splits"][split][language]["categories"]) for r in ordered]
+    names = sorted({name for _, categories in found for name in categories})
     return [
-        {
-            "method": record_name(record),
-            "dataset": record["dataset"],
-            **{
-                name: _value(record["splits"][split][language]["categories"].get(name, {}).get("miou"))
-                for name in names
-            },
-        }
-        for record in sorted(known, key=lambda r: (r["dataset"], -_miou(r, split), record_name(r)))
+        {"category": name, **{head: _value(categories.get(name, {}).get("miou")) for head, categories in found}}
+        for name in names
     ]
 
 
