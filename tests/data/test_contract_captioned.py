@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ NAMES = dataset_names()
 
 
 def test_the_shipped_datasets_are_found():
-    assert {"rsicd", "rsitmd", "sydney", "ucm"} <= set(NAMES)
+    assert {"rendered", "rsicd", "rsitmd", "sydney", "ucm"} <= set(NAMES)
     assert not {"captioned", "location", "translations"} & set(NAMES)
 
 
@@ -73,7 +74,7 @@ def test_absent_says_where_to_put_it(dataset, tmp_path, monkeypatch):
     with pytest.raises(DataError, match=r"is absent.*Remedy: put the dataset there: .+"):
         dataset.records("test", tmp_path)
     (tmp_path / dataset.NAME).mkdir()
-    with pytest.raises(DataError, match=r"has no known layout.*Remedy: .*https?://"):
+    with pytest.raises(DataError, match=rf"has no known layout.*Remedy: .*{re.escape(dataset.SOURCE)}"):
         dataset.records("test", tmp_path)
     monkeypatch.delenv("GEOGLOT_DATA", raising=False)
     with pytest.raises(DataError, match=r"--data-root or the variable GEOGLOT_DATA"):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from geoglot.core.errors import DataError, UsageError
 from geoglot.data.captioned import load_dataset
 from geoglot.data.translations import FILE_NAME, Translations, load_translations, normalised_key
+from geoglot.data.translations import write_translations as write_table
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,24 @@ def test_reads_the_table(tmp_path):
     assert table.translate("There is RED planes .", "fr") == "il y a avions rouges"
     assert table.translate("There is RED planes .", "ar") == "هناك طائرات حمراء"
     assert table.translate("There is RED planes .", "en") == "There is RED planes ."
+
+
+def test_a_dataset_may_bring_its_own_table(tmp_path):
+    (tmp_path / "made").mkdir()
+    rows = {"A pink lake .": {"ar": "بحيرة وردية", "fr": "un lac rose", "it": "un lago rosa"}}
+    other = {"there is red planes": {"ar": "لا", "fr": "non", "it": "no"}}
+    write_table({**rows, **other}, tmp_path / "made" / FILE_NAME)
+    alone = load_translations(tmp_path)
+    assert (alone.translate("a pink lake", "it"), alone.translate("There is RED planes", "fr")) == (
+        "un lago rosa",
+        "non",
+    )
+    write_translations(tmp_path)
+    both = load_translations(tmp_path)
+    assert (both.translate("a pink lake", "ar"), both.translate("There is RED planes .", "fr")) == (
+        "بحيرة وردية",
+        "il y a avions rouges",
+    )
 
 
 def test_misses_are_reported_not_guessed(tmp_path):

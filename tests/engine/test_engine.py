@@ -224,6 +224,20 @@ def test_starting_from_a_run_names_what_did_not_fit(tmp_path: Path, drawn: list[
     assert "projection" not in told[0]
 
 
+def test_starting_from_a_run_takes_its_tokenizer(tmp_path: Path, drawn: list[Example], backbone: Backbone) -> None:
+    """Another corpus would give other pieces, which the first run's weights have never seen."""
+    cache = FeatureCache(tmp_path / "features", backbone, side=64)
+    start(RECIPE, drawn, tmp_path / "first", resume=False, device="cpu", cache=cache, backbone=backbone).run(
+        no_validation
+    )
+    others = [replace(e, captions={k: tuple(f"{t} quuux" for t in v) for k, v in e.captions.items()}) for e in drawn]
+    after = replace(RECIPE, initial=str(tmp_path / "first"))
+    for recipe, name in ((RECIPE, "alone"), (after, "second")):
+        start(recipe, others, tmp_path / name, resume=False, device="cpu", cache=cache, backbone=backbone)
+    first, alone, second = ((tmp_path / n / "tokenizer.json").read_bytes() for n in ("first", "alone", "second"))
+    assert second == first != alone
+
+
 def test_foreign_weights_in_a_run_are_refused(tmp_path: Path, drawn: list[Example], backbone: Backbone) -> None:
     cache = FeatureCache(tmp_path / "features", backbone, side=64)
     start(RECIPE, drawn, tmp_path / "run", resume=False, device="cpu", cache=cache, backbone=backbone).run(

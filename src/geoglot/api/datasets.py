@@ -13,7 +13,15 @@ from geoglot.core.runs import environment, write_json
 from geoglot.data.captioned import SPLITS, check_split, load_dataset
 from geoglot.data.near_duplicates import BELOW, Leaks
 
-__all__ = ["Leaks", "boxes_to_captions", "check_dataset", "find_leaks", "masks_to_boxes", "write_leaks"]
+__all__ = [
+    "Leaks",
+    "boxes_to_captions",
+    "check_dataset",
+    "find_leaks",
+    "masks_to_boxes",
+    "render_dataset",
+    "write_leaks",
+]
 
 
 def find_leaks(
@@ -80,6 +88,29 @@ def check_dataset(name: str, root: str | Path | None = None) -> list[dict[str, A
     from geoglot.data import checking
 
     return checking.check_dataset(name, root)
+
+
+def render_dataset(
+    folder: str | Path, *, scenes: int | None = None, progress: Callable[[int, int], None] | None = None
+) -> Path:
+    """Make the dataset ``rendered``: captioned pictures of generated scenes. See :mod:`geoglot.data.rendered`.
+
+    Args:
+        folder: Gets pictures, a manifest and a table of translations; to be found later it must be named
+            ``rendered`` and lie in the data folder.
+        scenes: How many scenes; ``None`` for the usual number.
+        progress: Called with (pictures done, pictures in all).
+
+    Returns:
+        The manifest.
+
+    Raises:
+        UsageError: The folder holds a dataset already, or there are fewer than three scenes.
+    """
+    from geoglot.data import rendered
+
+    count = rendered.SCENES if scenes is None else scenes
+    return rendered.render(folder, scenes=count, progress=progress or (lambda done, total: None))
 
 
 def boxes_to_captions(

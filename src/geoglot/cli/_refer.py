@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--crop", type=int, metavar="PIXELS", help="refer: side of the crops (default: 512; 1200 for SkyScapes)")
     add("--stride", type=int, metavar="PIXELS", help="refer: from one crop to the next (default: half a crop)")
     add("--side", type=int, metavar="PIXELS", help="refer: crops are made smaller to this (default: 512)")
-    add("--scenes", type=int, metavar="N", help="refer scenes: how many to generate (default: 100)")
+    add("--scenes", type=int, metavar="N", help="refer scenes, render: how many to generate (default: 100, 80)")
     add("--language", metavar="CODE", help="phrases: en, ar, fr or it (default: en)")
     add("--cloud", type=Path, metavar="FILE", help="phrases: draw a word cloud (PNG)")
     add("--histogram", type=Path, metavar="FILE", help="phrases: draw which share of its image a mask covers (PNG)")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 GROUP = "Models and methods"
-SUMMARY = "Check datasets, find leaks, turn boxes and class maps into captions."
+SUMMARY = "Check datasets, find leaks, make captions, triplets and rendered pictures."
 EXAMPLES = """
   geoglot data check rsicd
   geoglot data leaks --data rsicd,ucm --out results
@@ -17,9 +17,10 @@ EXAMPLES = """
   geoglot data boxes-to-captions boxes.json -o dataset.json
   geoglot data refer scene.tif --labels classes.tif --classes classes.csv --out triplets
   geoglot data refer dubai --out triplets
+  geoglot data render --out datasets/rendered
   geoglot data phrases triplets --cloud cloud.png --histogram shares.png
 """
-ACTIONS = ("check", "leaks", "boxes-to-captions", "masks-to-boxes", "refer", "phrases")
+ACTIONS = ("check", "leaks", "boxes-to-captions", "masks-to-boxes", "refer", "render", "phrases")
 # Which options an action heeds; the others are an error there.
 _HEEDS = {
     "check": {"data", "data_root", "format"},
@@ -43,6 +44,7 @@ _HEEDS = {
             "format",
         )
     },
+    "render": {"out", "scenes"},
     "phrases": {"data_root", "language", "cloud", "histogram", "format"},
 }
 
@@ -66,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--distance", type=int, metavar="BITS", help="leaks: hashes differ in fewer bits (default: 12)")
     add("--symmetries", action="store_true", help="leaks: find turned and mirrored copies, too")
     add("--pairs", action="store_true", help="leaks: show the pairs, not their numbers")
-    add("--out", type=Path, metavar="DIR", help="refer: folder to write; leaks: results folder, gets leaks/DATA.json")
+    add("--out", type=Path, metavar="DIR", help="refer, render: folder to write; leaks: results folder")
     add("--name", metavar="NAME", help="boxes-to-captions: name of the dataset that is made (default: boxes)")
     add("--split", metavar="NAME", help="boxes-to-captions, refer: split of all images")
     add("--seed", type=int, metavar="N", help="boxes-to-captions: of the choice of words; refer scenes: of the scenes")
@@ -96,6 +98,7 @@ def run(options: argparse.Namespace) -> int:
         "boxes-to-captions": _captions,
         "masks-to-boxes": _boxes,
         "refer": _refer.refer,
+        "render": _render,
         "phrases": _refer.phrases,
     }
     return actions[options.action](options)
@@ -204,6 +207,21 @@ def _boxes(options: argparse.Namespace) -> int:
         )
     _write(record, options.output)
     warn(f"{len(record['annotations']):,} boxes in {len(record['images']):,} masks.")
+    return DONE
+
+
+def _render(options: argparse.Namespace) -> int:
+    from geoglot.api.datasets import render_dataset
+    from geoglot.cli._command import DONE, require, warn
+    from geoglot.cli._progress import progress_display
+
+    require(options.target is None, str(options.target), cause="is not expected", remedy="name a folder with --out")
+    require(options.out is not None, "--out", cause="is missing", remedy="name the folder to write")
+    with progress_display("rendering", quiet=options.quiet) as shown:
+        manifest = render_dataset(
+            options.out, scenes=options.scenes, progress=lambda done, total: shown(done, total, "pictures")
+        )
+    warn(f"wrote {manifest}.")
     return DONE
 
 

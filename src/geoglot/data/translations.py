@@ -1,7 +1,8 @@
 """The captions in Arabic, French and Italian: a table from an English caption to its translations.
 
 The table is ``captions_multilingual.tsv.gz`` in the data folder: tab separated, a header line ``en ar fr it``,
-UTF-8, one row per distinct caption. Its key column ``en`` is the normalised caption, see :func:`normalised_key`.
+UTF-8, one row per distinct caption. Its key column ``en`` is the normalised caption, see :func:`normalised_key`. A
+dataset may bring a table of its own, of the same name in its own folder.
 """
 
 from __future__ import annotations
@@ -91,19 +92,32 @@ class Translations:
 
 
 def load_translations(root: str | Path | None = None) -> Translations:
-    """Read the table from the data folder.
+    """Read the tables from the data folder: the one for all, and those that datasets bring.
+
+    Where two hold the same caption, the table for all is believed.
 
     Args:
-        root: Folder that holds the table; ``None`` asks the variable ``GEOGLOT_DATA``.
+        root: Folder that holds the tables; ``None`` asks the variable ``GEOGLOT_DATA``.
 
     Raises:
-        DataError: The table is absent or damaged.
+        DataError: There is none, or one is damaged.
     """
-    path = data_root(root) / FILE_NAME
-    if not path.is_file():
+    folder = data_root(root)
+    path = folder / FILE_NAME
+    found = [*sorted(folder.glob(f"*/{FILE_NAME}")), *([path] if path.is_file() else [])]
+    if not found:
         raise DataError(
             path, cause="is absent", remedy="put the table of translated captions there, or ask for en only"
         )
+    together: dict[str, dict[str, str]] = {}
+    for table in found:
+        for language, texts in _read_table(table).items():
+            together.setdefault(language, {}).update(texts)
+    return Translations(together)
+
+
+def _read_table(path: Path) -> dict[str, dict[str, str]]:
+    """By language, from normalised key to text."""
     try:
         lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")
     except (OSError, EOFError, ValueError) as error:
@@ -122,4 +136,18 @@ def load_translations(root: str | Path | None = None) -> Translations:
         for language, text in zip(by_key, texts, strict=True):
             if text.strip():
                 by_key[language][key] = text.strip()
-    return Translations(by_key)
+    return by_key
+
+
+def write_translations(rows: Mapping[str, Mapping[str, str]], path: Path) -> Path:
+    """Write a table that :func:`load_translations` reads.
+
+    Args:
+        rows: By English caption, its text in every other language.
+        path: The file, named :data:`FILE_NAME`.
+    """
+    by_key = {normalised_key(caption): texts for caption, texts in rows.items()}
+    lines = [[key, *(texts[language] for language in LANGUAGES[1:])] for key, texts in by_key.items()]
+    text = "\n".join("\t".join(line) for line in [list(LANGUAGES), *lines]) + "\n"
+    path.write_bytes(gzip.compress(text.encode("utf-8"), mtime=0))
+    return path

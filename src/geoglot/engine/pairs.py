@@ -151,7 +151,7 @@ class PairData:
         twins = np.arange(count, count + count // 4) if copies > 1 else np.arange(0)
         texts += [self.sentences[s][0] for s in sentences[twins]]
         images, pyramid = self._images(items, side, random, generator)
-        partners, own_area = torch.zeros(0, dtype=torch.int64), 1.0
+        partners, own_area = None, 1.0
         if recipe.mixed and random.random() < recipe.mixed:
             partners = torch.from_numpy(random.permutation(count))
             images, own_area = paste_rectangles(images, partners, generator=generator)

@@ -7,6 +7,7 @@ method's configuration as it was built), ``env.json``, and ``backbone.safetensor
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from geoglot.engine import checkpoint, composition, pretrained, tokenizers
 from geoglot.engine.composition import Composed
 from geoglot.engine.features import LAST_STAGE, FeatureCache, Progress, joined
 from geoglot.engine.pairs import Example, PairBatches, PairData
-from geoglot.engine.recipe import Recipe
+from geoglot.engine.recipe import Recipe, recipe_from
 from geoglot.engine.retrieval_data import Validation, training_examples
 from geoglot.engine.trainer import Log, Trainer
 from geoglot.nn.backbone import Backbone
@@ -36,8 +37,16 @@ Note = Callable[[str], None]
 
 
 def make_tokenizer(recipe: Recipe, data: PairData, folder: Path) -> tokenizers.AnyTokenizer:
-    """The run's tokenizer: read from the folder, or made from the training captions and written there."""
+    """The run's tokenizer: read from the folder, or made from the training captions and written there.
+
+    A run that starts from another run's weights takes its tokenizer as well: the weights know its pieces only.
+    """
     file = folder / tokenizers.FILE
+    if not file.exists() and recipe.initial is not None and is_run(recipe.initial):
+        before = Path(recipe.initial)
+        if recipe_from(json.loads((before / "recipe.json").read_text())).tokenizer == recipe.tokenizer:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(before / tokenizers.FILE, file)
     kind = tokenizers.tokenizer_class(recipe.tokenizer)
     length = recipe.config.get("max_length", 32)
     tokenizer: tokenizers.AnyTokenizer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -17,7 +16,7 @@ class PairBatch:
             given.
         pyramid: Stage maps of a backbone for methods that start from one, finest first: (B, C_k, H_k, W_k) each.
         progress: Share of the training that is done, in [0, 1].
-        partners: (B,) int64, the image whose rectangle each image carries; empty where none does.
+        partners: (B,) int64, the image whose rectangle each image carries; ``None`` where none does.
         own_area: Share of each image's area that is its own, in [0, 1].
         items: (B,) int64, position of each image in the training set.
         tokens: (T, L) int64 token ids, 0 = padding; text i < B describes image i.
@@ -36,5 +35,5 @@ class PairBatch:
     words: Tensor
     pyramid: tuple[Tensor, ...] = ()
     progress: float = 1.0
-    partners: Tensor = torch.zeros(0, dtype=torch.int64)
+    partners: Tensor | None = None
     own_area: float = 1.0

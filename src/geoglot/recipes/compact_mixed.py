@@ -1,6 +1,7 @@
-"""The shipped model's fourth cycle: pictures that carry rectangles of one another, at 128 and 144 pixels.
+"""The shipped model's fourth cycle: rendered scenes beside real ones, and pictures with rectangles of one another.
 
-Launch: ``geoglot train compact_mixed --data-root DIR`` after ``geoglot train compact_tuned``; two hours on one CPU core.
+Launch: ``geoglot data render --out DIR/rendered``, then ``geoglot train compact_mixed --data-root DIR`` after
+``geoglot train compact_tuned``; two hours on one CPU core.
 """
 
 from geoglot.engine.recipe import Optimiser, Recipe, SideStep
@@ -8,7 +9,7 @@ from geoglot.engine.recipe import Optimiser, Recipe, SideStep
 RECIPE = Recipe(
     method="compact",
     config={"memory_from": 2.0, "drop_blocks": 0.12},
-    datasets=("rsicd", "ucm"),
+    datasets=("rsicd", "ucm", "rendered"),
     initial="runs/compact_tuned",
     epochs=40,
     batch=256,

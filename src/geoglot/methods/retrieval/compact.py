@@ -97,7 +97,7 @@ def memory_contrast(queries: Tensor, memory: EmbeddingMemory, positives: Tensor,
 
 def of_both(values: Tensor, batch: PairBatch) -> Tensor:
     """What holds of pictures that carry a rectangle of a partner: both, each by its area. (B, N) -> (B, N)."""
-    if len(batch.partners) == 0:
+    if batch.partners is None:
         return values
     return batch.own_area * values + (1 - batch.own_area) * values[batch.partners]
 
@@ -205,7 +205,7 @@ class Model(TwoTower):
             + config.words_weight * terms["words"].mean()
             + config.translation_weight * terms["translation"].mean()
         )
-        mixed = len(batch.partners) > 0
+        mixed = batch.partners is not None
         if batch.progress >= config.memory_from and not mixed:
             sentence_positives = torch.zeros(len(images), config.sentences, dtype=torch.bool, device=images.device)
             sentence_positives.scatter_(1, owned, True)
