@@ -100,7 +100,7 @@ def _race_result(method: str, dataset: str, mean: float) -> dict:
         "languages": {"en": {"plain": counted, "duplicate_aware": counted}},
         "runs": [{"seed": 0}, {"seed": 1}, {"seed": 2}],
         "trained_parameters": 1234567,
-        "protocol": {"languages_trained": ["en", "ar"]},
+        "protocol": {"languages_trained": ["en", "ar"], "epochs": 7},
     }
 
 
@@ -113,6 +113,7 @@ def test_race_is_sorted_and_published_figures_stand_apart(tmp_path):
     assert [row["method"] for row in rows] == ["SCAN", "MTFN"]
     assert rows[1]["mR en"] == "10.00 ± 1.00"
     assert rows[1]["mR ar"] == ""
+    assert (rows[1]["epochs"], rows[1]["seeds"]) == ("7", "3")
     assert rows[1]["i2t R@5"] == "10.00"
     assert rows[1]["mR en, published, another start"] == "14.81 (MTFN; ImageNet)"
     page = results_page(tmp_path)

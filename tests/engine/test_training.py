@@ -90,6 +90,25 @@ def test_batches_depend_on_seed_and_step_alone(drawn: list[Example]) -> None:
     assert not torch.equal(first.images, other.images)
 
 
+def test_as_many_batches_are_mixed_as_the_recipe_asks_for(drawn: list[Example]) -> None:
+    data = PairData(drawn, replace(RECIPE, mixed=0.5))
+    tokenizer = data.train_tokenizer(200, 16)
+    batches = [data.batch(step, side=16, tokenizer=tokenizer) for step in range(60)]
+    mixed = [batch for batch in batches if batch.partners is not None]
+    assert 15 < len(mixed) < 45  # 30 expected, deviation 3.9
+    for batch in mixed:
+        assert batch.partners is not None
+        assert sorted(batch.partners.tolist()) == list(range(6))
+        assert 0 <= batch.own_area <= 1
+    assert all(batch.own_area == 1 for batch in batches if batch.partners is None)
+
+
+def test_a_method_that_cannot_learn_from_mixed_pictures_refuses(tmp_path: Path, drawn: list[Example]) -> None:
+    recipe = replace(RECIPE, method="multilanguage", config={}, mixed=0.5)
+    with pytest.raises(UsageError, match="mixed: is nothing that multilanguage can learn from"):
+        start(recipe, drawn, tmp_path / "run", resume=False, device="cpu")
+
+
 def test_every_epoch_sees_every_image_once(drawn: list[Example]) -> None:
     data = PairData(drawn, RECIPE)
     tokenizer = data.train_tokenizer(200, 16)

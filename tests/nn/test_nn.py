@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoglot.nn.augmentation import random_colours, random_views
+from geoglot.nn.augmentation import paste_rectangles, random_colours, random_views
 from geoglot.nn.losses import multi_positive_cross_entropy, symmetric_contrastive
 from geoglot.nn.memory import EmbeddingMemory
 from geoglot.nn.pooling import AttentionPool2d, masked_max, masked_mean
@@ -101,6 +101,20 @@ def test_views_are_reproducible_and_stay_in_range() -> None:
     assert first.shape == (6, 3, 24, 24)
     assert 0 <= float(first.min()) <= float(first.max()) <= 1
     assert not torch.equal(first, random_views(images, 24, generator=torch.Generator().manual_seed(4)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_pasted_rectangle_is_the_partners_and_of_the_area_that_is_told(seed: int) -> None:
+    images = torch.arange(3.0)[:, None, None, None].expand(3, 3, 20, 28).contiguous()
+    partners = torch.tensor([1, 2, 0])
+    mixed, own = paste_rectangles(images, partners, generator=torch.Generator().manual_seed(seed))
+    for picture in range(3):
+        kept = mixed[picture] == picture
+        assert torch.equal(mixed[picture][~kept], torch.full_like(mixed[picture][~kept], float(partners[picture])))
+        assert float(kept.float().mean()) == pytest.approx(own, abs=1e-6)
+        rows, columns = (~kept[0]).any(1), (~kept[0]).any(0)
+        assert int((~kept[0]).sum()) == int(rows.sum()) * int(columns.sum())  # one rectangle, no holes
+    assert float(images[0].sum()) == 0  # what was given stays as it was
 
 
 def test_colour_changes_keep_the_layout_of_a_picture() -> None:

@@ -117,6 +117,7 @@ def _leaderboard_row(record: Mapping[str, Any]) -> Row:
     for language in LANGUAGES:
         row[f"mR {language}"] = _mean(record["languages"].get(language, {}).get("plain", {}).get("mR"), spread=True)
     row["mR en, duplicate-aware"] = _mean(aware.get("mR"), spread=True)
+    row["epochs"] = str(record["protocol"]["epochs"])
     row["seeds"] = str(len(record["runs"]))
     row["trained parameters"] = f"{record['trained_parameters']:,}"
     row["mR en, published, another start"] = published_means(record["method"], record["dataset"])
