@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from geoglot.api.plots import Line, legend, line_plot
 from geoglot.api.printable import in_html
 from geoglot.api.report_captioning_pictures import attention_section, captions_section, languages_section
 from geoglot.api.report_captioning_run import SPLIT, agreement, attribute_tables
+from geoglot.api.report_curves import Validated, line_of, training_section
 from geoglot.api.report_parts import (
     described,
-    figure,
     folded,
     framed_page,
     machine_words,
@@ -24,8 +23,9 @@ from geoglot.api.report_parts import (
 )
 
 if TYPE_CHECKING:
+    from geoglot.api.plots import Line
     from geoglot.api.report_captioning import CaptioningReport
-    from geoglot.api.report_captioning_run import CaptioningRun, Curve
+    from geoglot.api.report_captioning_run import CaptioningRun
 
 COLUMNS = {
     "bleu_1": "BLEU-1",
@@ -113,42 +113,26 @@ def _anywhere(report: CaptioningReport, name: str) -> bool:
 
 def curves_section(report: CaptioningReport) -> str:
     """Training loss and validation CIDEr-D by epoch, all runs in each plot."""
-    losses = [
-        Line(name=f"{run.name}, {name}", **_xy(curve), style=style, dashed=name != "total")
-        for style, run in enumerate(report.compared)
-        for name, curve in run.losses.items()
-        if curve and (name == "total" or len(report.compared) == 1)
-    ]
-    cider = [
-        Line(name=f"{run.name}, {language or 'mean'}", **_xy(curve), style=style, dashed=bool(language))
-        for style, run in enumerate(report.compared)
-        for language, curve in run.cider.items()
-        if curve and (not language or len(report.compared) == 1)
-    ]
-    if len(report.compared) == 1:
-        losses, cider = ([_restyled(line, at) for at, line in enumerate(lines)] for lines in (losses, cider))
-    figures = [
-        figure(
-            title,
-            legend([(line.name, line.style, line.dashed) for line in lines])
-            + line_plot(lines, identity=identity, title=title, across="epoch", upward=upward),
-        )
-        for lines, identity, title, upward in (
-            (losses, "loss-plot", "Training loss by epoch", "loss per caption"),
-            (cider, "cider-plot", "CIDEr-D of the validation images by epoch", "CIDEr-D"),
-        )
-        if lines
-    ]
-    silent = [
-        f"{run.name} reports {words}: metrics.jsonl is missing or has none."
-        for run in report.compared
-        for curves, words in ((run.losses, "no losses"), (run.cider, "no validation CIDEr-D"))
-        if not curves
-    ]
-    rows = [[named(report, run), *_curve_cells(run)] for run in report.compared if run.losses or run.cider]
-    head = ["run", "epochs", "first training loss", "last", "highest validation CIDEr-D", "at epoch"]
-    plots = f'<div class="plots">{"".join(figures)}</div>' if figures else ""
-    return plots + "".join(map(none, silent)) + (table(head, rows) if rows else "")
+    alone = len(report.compared) == 1
+    losses: list[Line] = []
+    cider: list[Line] = []
+    for number, run in enumerate(report.compared):
+        for name, curve in run.losses.items():
+            if curve and (alone or name == "total"):
+                style = len(losses) if alone else number
+                losses.append(line_of(curve, f"{run.name}, {name}", style=style, dashed=name != "total"))
+        for language, curve in run.cider.items():
+            if curve and (alone or not language):
+                style = len(cider) if alone else number
+                cider.append(line_of(curve, f"{run.name}, {language or 'mean'}", style=style, dashed=bool(language)))
+    what = Validated(
+        name="CIDEr-D",
+        identity="cider-plot",
+        title="CIDEr-D of the validation images by epoch",
+        per="caption",
+        curves=[run.cider for run in report.compared],
+    )
+    return training_section(report, report.compared, losses, cider, what)
 
 
 def attributes_section(report: CaptioningReport) -> str:
@@ -235,18 +219,3 @@ def _described(run: CaptioningRun) -> dict[str, str]:
             "commit": run.machine.get("commit"),
         }
     )
-
-
-def _xy(curve: Curve) -> dict[str, list[float]]:
-    return {"x": [epoch for epoch, _ in curve], "y": [value for _, value in curve]}
-
-
-def _restyled(line: Line, style: int) -> Line:
-    return Line(name=line.name, x=line.x, y=line.y, style=style, dashed=line.dashed)
-
-
-def _curve_cells(run: CaptioningRun) -> list[str]:
-    total, cider = run.losses.get("total", ()), run.cider.get("", ())
-    first, last = (f"{total[at][1]:.5g}" if total else "" for at in (0, -1))
-    epoch, best = max(cider, key=lambda point: (point[1], -point[0])) if cider else (0, 0.0)
-    return [f"{len(total):,}", first, last, *([f"{best:.4f}", f"{epoch:,}"] if cider else ["none", ""])]

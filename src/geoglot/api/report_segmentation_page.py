@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from geoglot.api.plots import Bars, Line, bar_plot, legend, line_plot
+from geoglot.api.plots import Bars, Line, bar_plot, legend
 from geoglot.api.printable import in_html
+from geoglot.api.report_curves import Validated, line_of, training_section
 from geoglot.api.report_parts import (
     described,
     figure,
@@ -30,7 +31,7 @@ from geoglot.metrics.mask import formula
 
 if TYPE_CHECKING:
     from geoglot.api.report_segmentation import SegmentationReport
-    from geoglot.api.report_segmentation_run import Asked, Curve, SegmentationRun
+    from geoglot.api.report_segmentation_run import Asked, SegmentationRun
 
 COLUMNS: Final = {f"pr@0.{n}": f"Pr@0.{n}" for n in range(5, 10)} | {"oiou": "oIoU", "miou": "mIoU"}
 
@@ -107,29 +108,14 @@ def _watched(run: SegmentationRun, language: str) -> str:
 
 def curves_section(report: SegmentationReport) -> str:
     """Training loss and validation mIoU by epoch, all runs in each plot."""
-    losses, miou = (_lines(report, kind) for kind in ("losses", "miou"))
-    figures = [
-        figure(
-            title,
-            legend([(line.name, line.style, line.dashed) for line in lines])
-            + line_plot(lines, identity=identity, title=title, across="epoch", upward=upward),
-        )
-        for lines, identity, title, upward in (
-            (losses, "loss-plot", "Training loss by epoch", "loss per phrase"),
-            (miou, "miou-plot", "mIoU by epoch, mean over the languages", "mIoU"),
-        )
-        if lines
-    ]
-    silent = [
-        f"{run.name} reports {words}: metrics.jsonl is missing or has none."
-        for run in report.compared
-        for curves, words in ((run.losses, "no losses"), (run.miou, "no validation mIoU"))
-        if not curves
-    ]
-    rows = [[named(report, run), *_curve_cells(run)] for run in report.compared if run.losses or run.miou]
-    head = ["run", "epochs", "first training loss", "last", "highest validation mIoU", "at epoch"]
-    plots = f'<div class="plots">{"".join(figures)}</div>' if figures else ""
-    return plots + "".join(map(none, silent)) + (table(head, rows) if rows else "")
+    what = Validated(
+        name="mIoU",
+        identity="miou-plot",
+        title="mIoU by epoch, mean over the languages",
+        per="phrase",
+        curves=[run.miou for run in report.compared],
+    )
+    return training_section(report, report.compared, _lines(report, "losses"), _lines(report, "miou"), what)
 
 
 def _lines(report: SegmentationReport, kind: str) -> list[Line]:
@@ -143,7 +129,7 @@ def _lines(report: SegmentationReport, kind: str) -> list[Line]:
                 words = name if name not in ("", "total") else "validation" if kind == "miou" else "total"
                 style = len(lines) if alone else number
                 dashed = watched or (alone and name not in ("", "total"))
-                lines.append(Line(name=f"{run.name}, {words}", **_xy(curve), style=style, dashed=dashed))
+                lines.append(line_of(curve, f"{run.name}, {words}", style=style, dashed=dashed))
     return lines
 
 
@@ -256,14 +242,3 @@ def _described(run: SegmentationRun) -> dict[str, str]:
             "commit": run.machine.get("commit"),
         }
     )
-
-
-def _xy(curve: Curve) -> dict[str, list[float]]:
-    return {"x": [epoch for epoch, _ in curve], "y": [value for _, value in curve]}
-
-
-def _curve_cells(run: SegmentationRun) -> list[str]:
-    total, miou = run.losses.get("total", ()), run.miou.get("", ())
-    first, last = (f"{total[at][1]:.5g}" if total else "" for at in (0, -1))
-    epoch, best = max(miou, key=lambda point: (point[1], -point[0])) if miou else (0, 0.0)
-    return [f"{len(total):,}", first, last, *([f"{best:.4f}", f"{epoch:,}"] if miou else ["none", ""])]
