@@ -28,7 +28,7 @@ _EXPORTS: dict[str, str] = {
     "BundleError": "geoglot.core.errors",
     "Caption": "geoglot.api.captioner",
     "Captioner": "geoglot.api.captioner",
-    "CaptioningReport": "geoglot.api.report_captioning",
+    "CaptioningReport": "geoglot.api.reports.captioning",
     "DataError": "geoglot.core.errors",
     "Explanation": "geoglot.api.explain",
     "FileCaptions": "geoglot.api.captioner",
@@ -38,28 +38,28 @@ _EXPORTS: dict[str, str] = {
     "Hit": "geoglot.core.records",
     "Match": "geoglot.api.matcher",
     "Matcher": "geoglot.api.matcher",
-    "MatchingReport": "geoglot.api.report_matching",
+    "MatchingReport": "geoglot.api.reports.matching",
     "Neighbours": "geoglot.api.neighbours",
     "Projection": "geoglot.engine.projection",
     "Query": "geoglot.api.query",
     "Region": "geoglot.api.segmenter",
     "SavedQuery": "geoglot.api.saved_query",
     "Segmentation": "geoglot.api.segmenter",
-    "SegmentationReport": "geoglot.api.report_segmentation",
+    "SegmentationReport": "geoglot.api.reports.segmentation",
     "Segmenter": "geoglot.api.segmenter",
     "SourceError": "geoglot.core.errors",
     "Term": "geoglot.api.query",
     "Tile": "geoglot.core.records",
     "UsageError": "geoglot.core.errors",
     "Window": "geoglot.core.records",
-    "captioning_report": "geoglot.api.report_captioning",
+    "captioning_report": "geoglot.api.reports.captioning",
     "explain": "geoglot.api.explain",
     "find": "geoglot.api.find",
     "locate": "geoglot.api.locate",
-    "matching_report": "geoglot.api.report_matching",
+    "matching_report": "geoglot.api.reports.matching",
     "neighbours": "geoglot.api.neighbours",
     "project": "geoglot.api.projection",
-    "segmentation_report": "geoglot.api.report_segmentation",
+    "segmentation_report": "geoglot.api.reports.segmentation",
     "write_stac": "geoglot.api.stac",
 }
 
@@ -74,9 +74,9 @@ if TYPE_CHECKING:
     from geoglot.api.neighbours import Neighbours, neighbours
     from geoglot.api.projection import project
     from geoglot.api.query import Query, Term
-    from geoglot.api.report_captioning import CaptioningReport, captioning_report
-    from geoglot.api.report_matching import MatchingReport, matching_report
-    from geoglot.api.report_segmentation import SegmentationReport, segmentation_report
+    from geoglot.api.reports.captioning import CaptioningReport, captioning_report
+    from geoglot.api.reports.matching import MatchingReport, matching_report
+    from geoglot.api.reports.segmentation import SegmentationReport, segmentation_report
     from geoglot.api.saved_query import SavedQuery
     from geoglot.api.segmenter import Region, Segmentation, Segmenter
     from geoglot.api.stac import write_stac

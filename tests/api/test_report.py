@@ -13,9 +13,9 @@ from PIL import Image
 
 from geoglot.api.answer import Answer
 from geoglot.api.query import Term, build_query
-from geoglot.api.report import ReportContent, render_report, write_report
-from geoglot.api.report_map import Overview, map_svg, scene_svg
-from geoglot.api.report_words import WORDS
+from geoglot.api.reports.answers import ReportContent, render_report, write_report
+from geoglot.api.reports.overview_map import Overview, map_svg, scene_svg
+from geoglot.api.reports.words import WORDS
 from geoglot.core.records import Band, Bounds, Hit, Tile, Window
 
 TAGS = set(

@@ -15,7 +15,7 @@ from fake_datasets import write_fake, write_translations
 from page_reader import Reader
 
 import geoglot as gg
-from geoglot.api.report_captioning_run import chosen_images, load_captioning_run, marked_attributes
+from geoglot.api.reports.captioning_run import chosen_images, load_captioning_run, marked_attributes
 from geoglot.cli import main as program
 from geoglot.core.errors import DataError, UsageError
 from geoglot.core.runs import write_json

@@ -17,8 +17,8 @@ from matching_runs import STAGES, epochs_of, images_of, write_run
 from page_reader import Reader
 
 import geoglot as gg
-from geoglot.api.report_matching_pictures import mosaic, score_text
-from geoglot.api.report_matching_run import chosen_queries, first_places, load_matching_run, measure
+from geoglot.api.reports.matching_pictures import mosaic, score_text
+from geoglot.api.reports.matching_run import chosen_queries, first_places, load_matching_run, measure
 from geoglot.cli import main as program
 from geoglot.core.errors import DataError, UsageError
 from geoglot.engine.matching.predictions import FILE, MatchingPredictions, load_predictions

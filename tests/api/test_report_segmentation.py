@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from page_reader import Reader
 
 import geoglot as gg
-from geoglot.api.report_segmentation_pictures import (
+from geoglot.api.reports.segmentation_pictures import (
     HIT,
     MISSED,
     STRENGTH,
@@ -25,7 +25,7 @@ from geoglot.api.report_segmentation_pictures import (
     with_agreement,
     with_truth,
 )
-from geoglot.api.report_segmentation_run import (
+from geoglot.api.reports.segmentation_run import (
     by_category,
     by_size,
     by_template,

@@ -402,7 +402,7 @@ class Archive:
             The path of the page.
         """
         from geoglot.api.pictures import gather
-        from geoglot.api.report import write_report
+        from geoglot.api.reports.answers import write_report
 
         sheets = [answers] if isinstance(answers, Answer) else list(answers)
         return write_report(gather(self, sheets, title=title, facts=facts), path)

@@ -9,7 +9,7 @@ import numpy as np
 
 from geoglot.api.drawing import LINE, QUIET, Canvas, Chip, Colour, heat_colour, picture_kind, with_heat
 from geoglot.api.query import text_direction
-from geoglot.api.report_words import words_of
+from geoglot.api.reports.words import words_of
 
 if TYPE_CHECKING:
     from geoglot.api.explain import Explanation

@@ -87,7 +87,7 @@ class Finding:
 
     def report(self, path: str | Path) -> Path:
         """Write one HTML page: the scenes, what was outlined, and pictures of it."""
-        from geoglot.api.report_find import write_report
+        from geoglot.api.reports.find import write_report
 
         return write_report(self, Path(path))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from geoglot.api.answer import Answer
-from geoglot.api.report import ReportContent
-from geoglot.api.report_map import Overview
+from geoglot.api.reports.answers import ReportContent
+from geoglot.api.reports.overview_map import Overview
 from geoglot.core.records import Bounds, Hit, Window
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from geoglot.api.drawing import INK, QUIET, Canvas, Colour
-from geoglot.api.report_words import LANGUAGE_NAMES
+from geoglot.api.reports.words import LANGUAGE_NAMES
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from geoglot.api.report_captioning import CaptioningReport
-    from geoglot.api.report_matching import MatchingReport
-    from geoglot.api.report_segmentation import SegmentationReport
+    from geoglot.api.reports.captioning import CaptioningReport
+    from geoglot.api.reports.matching import MatchingReport
+    from geoglot.api.reports.segmentation import SegmentationReport
 
 GROUP = "Models and methods"
 SUMMARY = "Write one HTML page about a run: losses, pictures, what it says, numbers."
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _matching(options: argparse.Namespace) -> int:
-    from geoglot.api.report_matching import matching_report
+    from geoglot.api.reports.matching import matching_report
     from geoglot.cli._output import show_records
     from geoglot.cli._progress import progress_display
 
@@ -96,7 +96,7 @@ def _matching(options: argparse.Namespace) -> int:
 
 
 def _captioning(options: argparse.Namespace) -> int:
-    from geoglot.api.report_captioning import captioning_report
+    from geoglot.api.reports.captioning import captioning_report
     from geoglot.cli._output import show_records
     from geoglot.cli._progress import progress_display
 
@@ -114,7 +114,7 @@ def _captioning(options: argparse.Namespace) -> int:
 
 
 def _segmentation(options: argparse.Namespace) -> int:
-    from geoglot.api.report_segmentation import segmentation_report
+    from geoglot.api.reports.segmentation import segmentation_report
     from geoglot.cli._output import show_records
     from geoglot.cli._progress import progress_display
 

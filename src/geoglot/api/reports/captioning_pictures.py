@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from geoglot.api.drawing import with_heat
 from geoglot.api.pictures import as_jpeg
 from geoglot.api.printable import in_html
-from geoglot.api.report_captioning import examples_of, first_of_categories, shown_language
-from geoglot.api.report_captioning_run import marked_attributes
-from geoglot.api.report_map import data_uri
-from geoglot.api.report_parts import image, named, none, soft
+from geoglot.api.reports.captioning import examples_of, first_of_categories, shown_language
+from geoglot.api.reports.captioning_run import marked_attributes
+from geoglot.api.reports.overview_map import data_uri
+from geoglot.api.reports.parts import image, named, none, soft
 
 if TYPE_CHECKING:
-    from geoglot.api.report_captioning import CaptioningReport
+    from geoglot.api.reports.captioning import CaptioningReport
 
 MARKS = {"right": "✓", "wrong": "✗", "missed": "○"}
 RIGHT_TO_LEFT = ("ar",)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from geoglot.api.drawing import heat_colour
 from geoglot.api.pictures import as_jpeg
 from geoglot.api.printable import in_html
-from geoglot.api.report_map import data_uri
-from geoglot.api.report_matching_run import PLACES, READINGS, chosen_queries, first_places
-from geoglot.api.report_parts import image, named, none, png, soft, table
+from geoglot.api.reports.matching_run import PLACES, READINGS, chosen_queries, first_places
+from geoglot.api.reports.overview_map import data_uri
+from geoglot.api.reports.parts import image, named, none, png, soft, table
 
 if TYPE_CHECKING:
-    from geoglot.api.report_matching import MatchingReport
-    from geoglot.api.report_matching_run import MatchingRun
+    from geoglot.api.reports.matching import MatchingReport
+    from geoglot.api.reports.matching_run import MatchingRun
 
 MAPS_OF = 2
 """Pictures whose feature maps are drawn."""

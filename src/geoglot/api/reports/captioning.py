@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from geoglot.api.printable import printable
-from geoglot.api.report_captioning_run import (
+from geoglot.api.reports.captioning_run import (
     CaptioningRun,
     Key,
     Measured,
@@ -18,8 +18,8 @@ from geoglot.api.report_captioning_run import (
     measure,
     read_references,
 )
-from geoglot.api.report_parts import jpegs, save_page
-from geoglot.api.report_runs import run_names
+from geoglot.api.reports.parts import jpegs, save_page
+from geoglot.api.reports.runs import run_names
 from geoglot.core.errors import GeoglotError, UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class CaptioningReport:
 
     def page(self) -> str:
         """The page as HTML: one file, no script, no address outside of it."""
-        from geoglot.api.report_captioning_page import page
+        from geoglot.api.reports.captioning_page import page
 
         return page(self)
 

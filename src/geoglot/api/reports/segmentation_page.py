@@ -9,8 +9,8 @@ import numpy as np
 
 from geoglot.api.plots import Bars, Line, bar_plot, legend
 from geoglot.api.printable import in_html
-from geoglot.api.report_curves import Validated, line_of, training_section
-from geoglot.api.report_parts import (
+from geoglot.api.reports.curves import Validated, line_of, training_section
+from geoglot.api.reports.parts import (
     described,
     figure,
     folded,
@@ -24,14 +24,14 @@ from geoglot.api.report_parts import (
     software_words,
     table,
 )
-from geoglot.api.report_segmentation import datasets_of, shown_key
-from geoglot.api.report_segmentation_pictures import masks_section
-from geoglot.api.report_segmentation_run import SPLIT, by_category, by_size, by_template, histogram
+from geoglot.api.reports.segmentation import datasets_of, shown_key
+from geoglot.api.reports.segmentation_pictures import masks_section
+from geoglot.api.reports.segmentation_run import SPLIT, by_category, by_size, by_template, histogram
 from geoglot.metrics.mask import formula
 
 if TYPE_CHECKING:
-    from geoglot.api.report_segmentation import SegmentationReport
-    from geoglot.api.report_segmentation_run import Asked, SegmentationRun
+    from geoglot.api.reports.segmentation import SegmentationReport
+    from geoglot.api.reports.segmentation_run import Asked, SegmentationRun
 
 COLUMNS: Final = {f"pr@0.{n}": f"Pr@0.{n}" for n in range(5, 10)} | {"oiou": "oIoU", "miou": "mIoU"}
 
@@ -53,7 +53,7 @@ def page(report: SegmentationReport) -> str:
             "foreground": ("Foreground", foreground_section(report)),
             "runs": ("The runs", runs_described(report, report.runs, [_described(one) for one in report.runs])),
         },
-        styles=["report_segmentation.css"],
+        styles=["segmentation.css"],
     )
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geoglot.api.printable import in_html
-from geoglot.api.report_matching_pictures import encoder_section, found_section
-from geoglot.api.report_matching_plots import classes_section, confusion_section, losses_section, repeats_section
-from geoglot.api.report_matching_run import READINGS
-from geoglot.api.report_parts import (
+from geoglot.api.reports.matching_pictures import encoder_section, found_section
+from geoglot.api.reports.matching_plots import classes_section, confusion_section, losses_section, repeats_section
+from geoglot.api.reports.matching_run import READINGS
+from geoglot.api.reports.parts import (
     described,
     framed_page,
     machine_words,
@@ -25,8 +25,8 @@ from geoglot.api.report_parts import (
 )
 
 if TYPE_CHECKING:
-    from geoglot.api.report_matching import MatchingReport
-    from geoglot.api.report_matching_run import MatchingRun
+    from geoglot.api.reports.matching import MatchingReport
+    from geoglot.api.reports.matching_run import MatchingRun
     from geoglot.metrics.image_retrieval import ImageRetrieval
 
 _SECTIONS = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from geoglot.api.printable import printable
-from geoglot.api.report_matching_run import (
+from geoglot.api.reports.matching_run import (
     GALLERIES,
     Gallery,
     MatchingRun,
@@ -19,8 +19,8 @@ from geoglot.api.report_matching_run import (
     first_places,
     load_matching_run,
 )
-from geoglot.api.report_parts import jpegs, save_page
-from geoglot.api.report_runs import run_names
+from geoglot.api.reports.parts import jpegs, save_page
+from geoglot.api.reports.runs import run_names
 from geoglot.core.errors import GeoglotError, UsageError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class MatchingReport:
 
     def page(self) -> str:
         """The page as HTML: one file, no script, no address outside of it."""
-        from geoglot.api.report_matching_page import page
+        from geoglot.api.reports.matching_page import page
 
         return page(self)
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from geoglot.api.plots import Bars, Line, bar_plot, legend, line_plot, matrix_plot
 from geoglot.api.printable import in_html
-from geoglot.api.report_matching_run import READINGS
-from geoglot.api.report_parts import figure, folded, named, none, soft, table
+from geoglot.api.reports.matching_run import READINGS
+from geoglot.api.reports.parts import figure, folded, named, none, soft, table
 
 if TYPE_CHECKING:
-    from geoglot.api.report_matching import MatchingReport
-    from geoglot.api.report_matching_run import Gallery, Losses, MatchingRun
+    from geoglot.api.reports.matching import MatchingReport
+    from geoglot.api.reports.matching_run import Gallery, Losses, MatchingRun
 
 STEEP = 30
 """A loss that falls by more than this factor is shown on a logarithmic axis."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from geoglot.api.printable import in_html
-from geoglot.api.report_captioning_pictures import attention_section, captions_section, languages_section
-from geoglot.api.report_captioning_run import SPLIT, agreement, attribute_tables
-from geoglot.api.report_curves import Validated, line_of, training_section
-from geoglot.api.report_parts import (
+from geoglot.api.reports.captioning_pictures import attention_section, captions_section, languages_section
+from geoglot.api.reports.captioning_run import SPLIT, agreement, attribute_tables
+from geoglot.api.reports.curves import Validated, line_of, training_section
+from geoglot.api.reports.parts import (
     described,
     folded,
     framed_page,
@@ -24,8 +24,8 @@ from geoglot.api.report_parts import (
 
 if TYPE_CHECKING:
     from geoglot.api.plots import Line
-    from geoglot.api.report_captioning import CaptioningReport
-    from geoglot.api.report_captioning_run import CaptioningRun
+    from geoglot.api.reports.captioning import CaptioningReport
+    from geoglot.api.reports.captioning_run import CaptioningRun
 
 COLUMNS = {
     "bleu_1": "BLEU-1",
@@ -57,7 +57,7 @@ def page(report: CaptioningReport) -> str:
             "languages": ("Languages side by side", languages_section(report)),
             "runs": ("The runs", runs_described(report, report.runs, [_described(one) for one in report.runs])),
         },
-        styles=["report_captioning.css"],
+        styles=["captioning.css"],
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.api.printable import printable
-from geoglot.api.report_runs import REMEDY, points, read_record, without_folders
+from geoglot.api.reports.runs import REMEDY, points, read_record, without_folders
 from geoglot.core.errors import DataError, GeoglotError
 from geoglot.data.captioned import CaptionedImage, load_dataset
 from geoglot.data.translations import Translations, load_translations

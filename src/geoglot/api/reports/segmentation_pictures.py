@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.api.printable import in_html
-from geoglot.api.report_parts import image, named, none, soft
-from geoglot.api.report_segmentation import datasets_of, examples_of, row_in, shown_key
+from geoglot.api.reports.parts import image, named, none, soft
+from geoglot.api.reports.segmentation import datasets_of, examples_of, row_in, shown_key
 from geoglot.metrics.mask import mask_counts
 
 if TYPE_CHECKING:
-    from geoglot.api.report_segmentation import SegmentationReport
+    from geoglot.api.reports.segmentation import SegmentationReport
     from geoglot.engine.segmentation.saved_masks import Prediction
 
 TRUTH: Final = (40, 110, 240)

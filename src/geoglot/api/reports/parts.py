@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from geoglot.api.plots import STYLES, mark
 from geoglot.api.printable import in_html
-from geoglot.api.report_map import data_uri
+from geoglot.api.reports.overview_map import data_uri
 from geoglot.core.errors import DataError
 from geoglot.core.runs import whole_file
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-_STYLES = ("report.css", "report_run.css")
+_STYLES = ("report.css", "run.css")
 
 
 class Named(Protocol):
@@ -63,7 +63,7 @@ def framed_page(
         f'<h2 id="{anchor}-head">{in_html(name)}</h2>\n{inside}\n</section>'
         for anchor, (name, inside) in sections.items()
     )
-    here = files("geoglot.api")
+    here = files("geoglot.api.reports")
     style = "".join(here.joinpath(name).read_text(encoding="utf-8") for name in (*_STYLES, *styles))
     told = "".join(f"<div><dt>{in_html(name)}</dt><dd>{in_html(value)}</dd></div>" for name, value in facts.items())
     return f"""<!doctype html>

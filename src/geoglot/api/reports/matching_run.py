@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from geoglot.api.report_runs import REMEDY, points, read_record, without_folders
+from geoglot.api.reports.runs import REMEDY, points, read_record, without_folders
 from geoglot.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from geoglot.api.plots import Line, legend, line_plot
-from geoglot.api.report_parts import Comparison, Named, figure, named, none, table
+from geoglot.api.reports.parts import Comparison, Named, figure, named, none, table
 
 Curve = Sequence[tuple[int, float]]
 """Points of (epoch, value)."""

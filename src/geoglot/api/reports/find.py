@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from geoglot.api.pictures import as_jpeg
 from geoglot.api.printable import in_html
 from geoglot.api.region_pictures import RegionPicture, region_pictures
-from geoglot.api.report_map import data_uri
-from geoglot.api.report_parts import framed_page, none, save_page, soft, table
+from geoglot.api.reports.overview_map import data_uri
+from geoglot.api.reports.parts import framed_page, none, save_page, soft, table
 
 if TYPE_CHECKING:
     from geoglot.api.find import Finding
@@ -47,9 +47,7 @@ def page(finding: Finding) -> str:
         "phrase names was outlined there."
     )
     title = f"Found: {finding.answer.query.label}"
-    return framed_page(
-        title=title, facts=facts, lead=lead, missing=missing, sections=sections, styles=["report_find.css"]
-    )
+    return framed_page(title=title, facts=facts, lead=lead, missing=missing, sections=sections, styles=["find.css"])
 
 
 def _scenes(finding: Finding) -> str:

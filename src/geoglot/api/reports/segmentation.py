@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from geoglot.api.report_parts import save_page
-from geoglot.api.report_runs import run_names
-from geoglot.api.report_segmentation_run import (
+from geoglot.api.reports.parts import save_page
+from geoglot.api.reports.runs import run_names
+from geoglot.api.reports.segmentation_run import (
     Key,
     Pictures,
     SegmentationRun,
@@ -71,7 +71,7 @@ class SegmentationReport:
 
     def page(self) -> str:
         """The page as HTML: one file, no script, no address outside of it."""
-        from geoglot.api.report_segmentation_page import page
+        from geoglot.api.reports.segmentation_page import page
 
         return page(self)
 
@@ -150,7 +150,7 @@ def row_in(run: SegmentationRun, key: Key, sample: str) -> int | None:
 def _sheets(report: SegmentationReport, progress: Progress) -> tuple[dict[str, dict[str, bytes]], int]:
     """Pictures of all examples, and how many could not be read."""
     from geoglot.api.pictures import as_jpeg
-    from geoglot.api.report_segmentation_pictures import enlarged, with_agreement, with_truth
+    from geoglot.api.reports.segmentation_pictures import enlarged, with_agreement, with_truth
     from geoglot.data.referring import read_pair
 
     run = report.runs[0]

@@ -16,8 +16,8 @@ from pathlib import Path
 from geoglot.api.answer import Answer
 from geoglot.api.printable import printable
 from geoglot.api.query import text_direction
-from geoglot.api.report_map import Overview, data_uri, map_svg, scene_svg
-from geoglot.api.report_words import LANGUAGE_NAMES, words_of
+from geoglot.api.reports.overview_map import Overview, data_uri, map_svg, scene_svg
+from geoglot.api.reports.words import LANGUAGE_NAMES, words_of
 from geoglot.core.records import Band, Bounds, Hit
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -60,7 +60,7 @@ def render_report(content: ReportContent) -> str:
         >>> "<h1>Nothing &lt;yet&gt;</h1>" in page, "<script" in page
         (True, False)
     """
-    style = files("geoglot.api").joinpath("report.css").read_text(encoding="utf-8")
+    style = files("geoglot.api.reports").joinpath("report.css").read_text(encoding="utf-8")
     best = max((hit.score for answer in content.answers for hit in answer), default=1.0)
     sheets = "\n".join(_sheet(answer, number, content, best) for number, answer in enumerate(content.answers, 1))
     facts = "".join(
