@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from geoglot.engine.averaging import average_runs
 
 def run(folder: Path, **tensors: torch.Tensor) -> Path:
     folder.mkdir()
-    (folder / "recipe.json").write_text(folder.name)
+    (folder / "recipe.json").write_text(json.dumps({"method": "compact", "told_by": folder.name}))
     checkpoint.save(tensors, folder / "checkpoint.safetensors")
     return folder
 
@@ -22,7 +23,16 @@ def test_the_mean_of_two_runs_by_hand(tmp_path: Path) -> None:
     tensors = checkpoint.load(made / "checkpoint.safetensors")
     assert tensors["weight"].tolist() == [1.5, 4.0]  # (1 + 2) / 2, (3 + 5) / 2
     assert int(tensors["count"]) == 7  # counters are not averaged
-    assert (made / "recipe.json").read_text() == "two"
+    assert json.loads((made / "recipe.json").read_text())["told_by"] == "two"
+
+
+def test_heads_that_only_training_uses_are_the_last_runs(tmp_path: Path) -> None:
+    """They have as many outputs as the data of their own run have classes."""
+    one = run(tmp_path / "one", weight=torch.tensor([1.0]), **{"category_head.weight": torch.zeros(2)})
+    two = run(tmp_path / "two", weight=torch.tensor([2.0]), **{"category_head.weight": torch.ones(3)})
+    tensors = checkpoint.load(average_runs([one, two], tmp_path / "mean") / "checkpoint.safetensors")
+    assert tensors["weight"].tolist() == [1.5]
+    assert tensors["category_head.weight"].tolist() == [1.0, 1.0, 1.0]
 
 
 def test_runs_that_do_not_fit_are_named(tmp_path: Path) -> None:

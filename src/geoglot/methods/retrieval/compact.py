@@ -39,6 +39,7 @@ from geoglot.nn.text_transformer import TextTransformer, by_length
 from geoglot.nn.two_tower import Pyramid, TwoTower
 
 MIXES_PICTURES = True
+TRAINING_ONLY = ("category_head.", "words_head.")
 COLOUR_MEAN = (0.37, 0.39, 0.36)
 COLOUR_DEVIATION = (0.19, 0.18, 0.18)
 
