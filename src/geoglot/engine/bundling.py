@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from geoglot.core.runs import environment
+from geoglot.data import rendered
 from geoglot.data.category_phrases import CATEGORY_PHRASES
 from geoglot.engine import export
 from geoglot.engine.calibration import calibrate
@@ -173,7 +174,12 @@ def calibration_pictures(training: Sequence[Example], side: int, seed: int) -> N
 
 
 def neutral_vectors(learnt: Exportable, training: Sequence[Example]) -> NDArray[np.float32]:
-    """Vectors of some training captions, English where there is English. -> (M, D) unit rows."""
+    """Vectors of some training captions, English where there is English. -> (M, D) unit rows.
+
+    They stand for what may be said of a place at all. Rendered pictures have thousands of sentences about few kinds of
+    place, made from templates; where there are others, theirs are left out.
+    """
+    training = [example for example in training if example.dataset != rendered.NAME] or training
     languages = learnt.recipe.languages
     language = "en" if "en" in languages else languages[0]
     sentences = sorted({caption for example in training for caption in example.captions[language]})
