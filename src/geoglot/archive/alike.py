@@ -19,8 +19,9 @@ from geoglot.archive.search import Searcher
 from geoglot.core.errors import UsageError
 from geoglot.core.records import Tile
 
-NEIGHBOURS = 24
-MOST_NEIGHBOURS = 384
+NEIGHBOURS = 48
+"""In a town every tile is like every other: a brighter copy is not always among the nearest twenty-four."""
+MOST_NEIGHBOURS = 768
 COMPARE_ALL = 20_000
 _CELLS_SEARCHED = 8
 _TRAINING_ROWS_PER_CELL = 48

@@ -46,7 +46,8 @@ def labelled_names() -> list[str]:
         >>> {"rsicd", "satscene", "ucm"} <= set(labelled_names())
         True
     """
-    return [name for name in registry.names(_PACKAGE) if _offers(name, "images") or _offers(name, "records")]
+    offering = [name for name in registry.names(_PACKAGE) if _offers(name, "images") or _offers(name, "records")]
+    return [name for name in offering if not _offers(name, "WITHOUT_CLASSES")]
 
 
 def load_labelled(name: str, root: str | Path | None = None) -> list[LabelledImage]:
@@ -71,7 +72,7 @@ def load_labelled(name: str, root: str | Path | None = None) -> list[LabelledIma
     module = registry.load(_PACKAGE, name)
     if hasattr(module, "images"):
         found: list[LabelledImage] = module.images(root)
-    elif hasattr(module, "records"):
+    elif hasattr(module, "records") and not hasattr(module, "WITHOUT_CLASSES"):
         found = _from_captions(name, root)
     else:
         raise UsageError(name, cause="has no scene classes", remedy=f"choose one of {', '.join(labelled_names())}")

@@ -32,6 +32,7 @@ NAME = "rendered"
 LICENCE = "Apache-2.0"
 SOURCE = "geoglot data render"
 SIZES = Sizes(train=1600, val=200, test=200)
+WITHOUT_CLASSES = True
 EXPECTED = "what 'geoglot data render --out FOLDER' writes"
 
 SIDE = 256
@@ -108,7 +109,7 @@ def render(folder: str | Path, *, scenes: int = SCENES, progress: Progress = lam
             captions = scene.captions(window, seed=number)
             for place, caption in enumerate(captions["en"]):
                 translations[caption] = {language: texts[place] for language, texts in captions.items()}
-            lines.append(json.dumps({"image": name, "split": split, "cls": NAME, "captions": captions["en"]}))
+            lines.append(json.dumps({"image": name, "split": split, "captions": captions["en"]}))
             progress(len(lines), total)
     write_translations(translations, folder / FILE_NAME)
     if scenes != SCENES:
