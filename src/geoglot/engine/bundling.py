@@ -176,8 +176,8 @@ def calibration_pictures(training: Sequence[Example], side: int, seed: int) -> N
 def neutral_vectors(learnt: Exportable, training: Sequence[Example]) -> NDArray[np.float32]:
     """Vectors of some training captions, English where there is English. -> (M, D) unit rows.
 
-    They stand for what may be said of a place at all. Sentences of rendered pictures come from templates about few kinds
-    of place; where there are others, they are left out.
+    They stand for what may be said of a place at all. Sentences of rendered pictures come from templates about few
+    kinds of place; where there are others, they are left out.
     """
     training = [example for example in training if example.dataset != rendered.NAME] or training
     languages = learnt.recipe.languages
