@@ -41,3 +41,11 @@ def test_runs_that_do_not_fit_are_named(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"does not fit .*one"):
             average_runs([one, run(tmp_path / name, **tensors)], tmp_path / "mean")
     assert not (tmp_path / "mean").exists()
+
+
+def test_runs_of_other_tasks_have_a_mean_too(tmp_path: Path) -> None:
+    runs = [run(tmp_path / name, weight=torch.tensor([value])) for name, value in (("one", 1.0), ("two", 4.0))]
+    for each in runs:
+        (each / "recipe.json").write_text(json.dumps({"method": "jtts"}))  # a captioner, no retrieval method
+    made = average_runs(runs, tmp_path / "mean")
+    assert checkpoint.load(made / "checkpoint.safetensors")["weight"].tolist() == [2.5]  # (1 + 4) / 2

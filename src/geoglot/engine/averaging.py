@@ -62,8 +62,10 @@ def _training_only(run: Path) -> tuple[str, ...]:
     recipe = run / "recipe.json"
     if not recipe.is_file():
         return ()
-    module = registry.load(PACKAGE, str(json.loads(recipe.read_text(encoding="utf-8"))["method"]))
-    return tuple(getattr(module, "TRAINING_ONLY", ()))
+    method = json.loads(recipe.read_text(encoding="utf-8")).get("method")
+    if method not in registry.names(PACKAGE):  # a run of another task
+        return ()
+    return tuple(getattr(registry.load(PACKAGE, method), "TRAINING_ONLY", ()))
 
 
 def _shape(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...] | None:
