@@ -9,7 +9,14 @@ from geoglot.core.errors import GeoglotError, UsageError
 from geoglot.data.captioned import load_dataset
 from geoglot.data.category_phrases import CATEGORY_PHRASES, SAME_PLACES
 from geoglot.data.ucm import CATEGORIES
-from geoglot.engine.presence import PresenceTrial, evaluate_presence, presence_figures, presence_trials, twins
+from geoglot.engine.presence import (
+    PresenceTrial,
+    evaluate_presence,
+    phrase_precision,
+    presence_figures,
+    presence_trials,
+    twins,
+)
 
 EYE = np.eye(4, dtype=np.float32)
 
@@ -98,6 +105,24 @@ def test_record_from_predictions(predictions):
         assert trial["absent"] <= trial["present"]
     with pytest.raises(GeoglotError, match="has no query phrases"):
         evaluate_presence(dataclasses.replace(predictions, phrases={}), best, likely_at=0.3, decision="best cosine")
+
+
+def test_precision_of_phrases_by_hand():
+    # cosines of axis 0 with three rows: 0.6, 1, 0.8; class a is rows 0 and 1, at places 3 and 1: (1/1 + 2/3) / 2
+    gallery = np.array([[0.6, 0.8], [1, 0], [0.8, 0.6]], dtype=np.float32)
+    queries = {"a": np.array([[1, 0]], dtype=np.float32), "nowhere": np.array([[0, 1]], dtype=np.float32)}
+    assert phrase_precision(gallery, ["a", "a", "b"], queries) == pytest.approx((1 + 2 / 3) / 2)
+
+
+def test_phrases_are_moved_before_they_are_asked(predictions):
+    plain = evaluate_presence(predictions, best, likely_at=0.3, decision="best cosine")
+    assert plain["protocol"]["questions"] == "plain"
+    assert "mean_average_precision_without_expansion" not in plain["languages"]["en"]
+    turned = evaluate_presence(predictions, best, likely_at=0.3, decision="best cosine", expansion=lambda rows: -rows)
+    for language, figures in turned["languages"].items():
+        before = plain["languages"][language]
+        assert figures["mean_average_precision_without_expansion"] == before["mean_average_precision"]
+        assert figures["trials"] != before["trials"]
 
 
 @pytest.mark.parametrize("dataset", sorted(CATEGORY_PHRASES))

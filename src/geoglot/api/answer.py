@@ -55,8 +55,13 @@ class Answer(Sequence[Hit]):
 
     @property
     def likely(self) -> bool:
-        """Whether at least one hit is a likely match; ``False`` means "nothing like that is here"."""
+        """Whether at least one hit is a likely match; with no uncertain one either, nothing like that is here."""
         return any(hit.band is Band.LIKELY for hit in self.hits)
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether at least one hit may be a match or may not."""
+        return any(hit.band is Band.UNCERTAIN for hit in self.hits)
 
     def __len__(self) -> int:
         return len(self.hits)

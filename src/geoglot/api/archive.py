@@ -126,7 +126,8 @@ class Archive:
             self._encoder = find_bundle(made_with.bundle_id, made_with.bundle_sha256, made_with.bundle_folder)
         if self._encoder is None:
             encoder = _load(self._model or "compact")
-            if (encoder.id, encoder.sha256) != (made_with.bundle_id, made_with.bundle_sha256):
+            self._encoder = encoder.standing_for(made_with.bundle_sha256)
+            if self._encoder is None:
                 raise BundleError(
                     encoder.id,
                     cause=(
@@ -138,7 +139,6 @@ class Archive:
                         "or index into a new archive"
                     ),
                 )
-            self._encoder = encoder
         return self._encoder
 
     def index(
@@ -364,7 +364,7 @@ class Archive:
         import numpy as np
 
         texts = [term.text for term in query.terms if term.text is not None]
-        rows = iter(self.encoder.encode_texts(texts)) if texts else iter(())
+        rows = iter(self.encoder.encode_queries(texts)) if texts else iter(())
         vectors = [next(rows) if term.text is not None else self._shown_vector(term) for term in query.terms]
         return combine(np.stack(vectors), [term.weight for term in query.terms])
 

@@ -173,6 +173,7 @@ def evaluate_confidence(
     from geoglot.engine.presence import evaluate_presence, twins
     from geoglot.metrics.confidence import DECIDING_ROWS, decide
     from geoglot.models.bundle import load_bundle
+    from geoglot.models.expansion import expanded
 
     load_dataset(data)
     bundle = load_bundle(model)
@@ -184,6 +185,7 @@ def evaluate_confidence(
         lambda query, gallery: decide(query, gallery, bundle.neutral),
         likely_at=float(likely_at),
         decision=f"mean over the best {DECIDING_ROWS} rows of score plus lead over other captions",
+        expansion=None if bundle.kind == "hasher" else lambda queries: expanded(queries, bundle.neutral),
         removed_with=twins(SAME_PLACES.get(data, ())),
     )
     return Report(record=record, path=None if out is None else write_result(record, Path(out)))

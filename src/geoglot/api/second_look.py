@@ -94,5 +94,5 @@ def _text_terms(query: Query, encoder: Bundle) -> NDArray[np.float64]:
     texts = [(term.text, term.weight) for term in query.terms if term.text is not None]
     if not texts:
         return np.zeros(encoder.dimension)
-    rows = encoder.encode_texts([text for text, _ in texts]).astype(np.float64)
+    rows = encoder.encode_queries([text for text, _ in texts]).astype(np.float64)
     return np.asarray(np.array([weight for _, weight in texts]) @ rows)

@@ -85,6 +85,8 @@ def verdict(answer: Answer) -> str:
     """What the answer says as a whole, in a sentence."""
     if not answer.hits:
         return f"{NO_LIKELY_MATCH}: nothing in the archive passes the filters."
+    if not answer.likely and answer.uncertain:
+        return f"{NO_LIKELY_MATCH}: those called uncertain may be it or may not, look before you trust them."
     if not answer.likely:
         return f"{NO_LIKELY_MATCH}: the places listed are only the nearest, no better than chance finds."
     likely = sum(hit.band is Band.LIKELY for hit in answer.hits)

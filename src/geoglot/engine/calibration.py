@@ -102,7 +102,7 @@ def calibrate(
     absent: dict[str, list[float]] = {}
     for language in languages:
         asked = {
-            category: bundle.encode_texts(phrases[language])
+            category: bundle.encode_queries(phrases[language])
             for category, phrases in CATEGORY_PHRASES[dataset].items()
             if language in phrases
         }

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from geoglot.core.errors import GeoglotError, UsageError
 from geoglot.engine.saved_predictions import Predictions
 from geoglot.metrics.intervals import percentile_interval
-from geoglot.metrics.precision import auc
+from geoglot.metrics.precision import auc, mean_average_precision
 from geoglot.metrics.scores import refuse_non_finite
 
 Decision = Callable[[NDArray[np.float32], NDArray[np.float32]], float]
+Expansion = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 DECIMALS = 4
 
 
@@ -156,17 +157,22 @@ def evaluate_presence(
     *,
     likely_at: float,
     decision: str,
+    expansion: Expansion | None = None,
     removed_with: Mapping[str, Sequence[str]] | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
     """The experiment on saved predictions, per language; a record for ``results/confidence/``.
 
+    Beside the decision it tells how well the phrases rank the images of their classes (mean average precision), as
+    they are asked and, where they are expanded first, plain.
+
     Args:
         predictions: With image categories and phrase vectors.
         confidence: The decision under test.
         likely_at: Its threshold.
         decision: What the decision is, in words, for the record.
+        expansion: What a search does with the vectors of questions first, (P, D) -> (P, D).
         removed_with: As for :func:`presence_trials`; written into the record.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
@@ -177,11 +183,17 @@ def evaluate_presence(
     header = predictions.header
     languages = {}
     for language, vectors in predictions.phrases.items():
-        queries = dict(zip(predictions.phrase_categories, vectors, strict=True))
-        trials = presence_trials(
-            predictions.image_vectors, predictions.image_categories, queries, confidence, removed_with=removed_with
-        )
-        languages[language] = presence_figures(trials, likely_at=likely_at, resamples=resamples, seed=seed)
+        plain = dict(zip(predictions.phrase_categories, vectors, strict=True))
+        asked = plain if expansion is None else {name: expansion(phrases) for name, phrases in plain.items()}
+        gallery, categories = predictions.image_vectors, predictions.image_categories
+        trials = presence_trials(gallery, categories, asked, confidence, removed_with=removed_with)
+        languages[language] = {
+            **presence_figures(trials, likely_at=likely_at, resamples=resamples, seed=seed),
+            "mean_average_precision": round(phrase_precision(gallery, categories, asked), DECIMALS),
+        }
+        if expansion is not None:
+            found = round(phrase_precision(gallery, categories, plain), DECIMALS)
+            languages[language]["mean_average_precision_without_expansion"] = found
     if not languages:
         remedy = "write phrases for its classes in geoglot.data.category_phrases"
         raise GeoglotError(header["dataset"], cause="has no query phrases", remedy=remedy)
@@ -195,6 +207,7 @@ def evaluate_presence(
             "images": len(predictions.image_vectors),
             "image_side": header["image_side"],
             "decision": decision,
+            "questions": "plain" if expansion is None else "moved towards known sentences that say nearly the same",
             "likely_at": likely_at,
             "removed_with": {name: sorted(others) for name, others in (removed_with or {}).items()},
             "auc": "all present values against all absent ones, equal values count one half",
@@ -204,6 +217,31 @@ def evaluate_presence(
         "environment": header["environment"],
         "dates": {"predicted": header["date"], "evaluated": datetime.now(UTC).strftime("%Y-%m-%d")},
     }
+
+
+def phrase_precision(
+    gallery: NDArray[np.float32], categories: Sequence[str], queries: Mapping[str, NDArray[np.float32]]
+) -> float:
+    """Mean average precision of phrases that ask for the images of their class, in [0, 1].
+
+    Args:
+        gallery: float32 unit rows, (N, D).
+        categories: Class of every row, (N,).
+        queries: Per class float32 unit rows, (P, D); classes without images are left out.
+
+    Example:
+        >>> gallery = np.eye(3, dtype=np.float32)
+        >>> phrase_precision(gallery, ["a", "b", "a"], {"a": gallery[:1]})  # a at places 1 and 3: (1/1 + 2/3) / 2
+        0.8333333333333333
+    """
+    of_image = np.array(categories, dtype=np.str_)
+    rankings = [
+        (of_image == category)[np.argsort(-(gallery @ query), kind="stable")]
+        for category, phrases in queries.items()
+        if (of_image == category).any()
+        for query in phrases
+    ]
+    return mean_average_precision(rankings)
 
 
 def twins(groups: Sequence[frozenset[str]]) -> dict[str, tuple[str, ...]]:

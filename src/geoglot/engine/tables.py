@@ -41,6 +41,10 @@ _INTRODUCTIONS = {
         "(the columns say which). "
         "(the papers' tables beside ours: `geoglot evaluate tables --paper jtts`).",
     ),
+    "Is it there at all": (
+        "Phrases ask for scene classes, with the class in the gallery and with it taken out. mAP: how well the phrases "
+        "rank the images of their classes, after query expansion as a search has it, and by the bare phrase.",
+    ),
     "Phrases to masks": (
         "Test phrases; IoU as a share. *everything* is what a mask of all pixels would get; *chosen on test* is what "
         "choosing the epoch on the test part, as released code does, would have given, and no other figure uses it "
@@ -155,6 +159,8 @@ def confidence_rows(records: Sequence[Mapping[str, Any]], *, languages: Sequence
                     else "",
                     "absent, called likely %": _number(figures.get("absent_called_likely_percent")),
                     "present, called absent %": _number(figures.get("present_called_absent_percent")),
+                    "mAP %": _share(figures.get("mean_average_precision")),
+                    "mAP of the bare phrase %": _share(figures.get("mean_average_precision_without_expansion")),
                 }
             )
     return rows
@@ -247,3 +253,7 @@ def _mean(cell: Mapping[str, Any] | None, *, spread: bool = False) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f}"

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoglot.core.errors import BundleError
+from geoglot.models.expansion import expanded
 from geoglot.text.known_words import KnownWords
 from geoglot.text.tokenizer import Tokenizer
 
@@ -177,6 +178,16 @@ class Bundle(BundleFolder):
         """Size D of an embedding; of a hasher the number of its bits."""
         return int(self.manifest["dimension"])
 
+    def standing_for(self, sha256: str) -> Bundle | None:
+        """This bundle under another one's digest, if their vectors are the same; else ``None``.
+
+        ``bundle.json`` names its predecessors that differ in the thresholds of confidence alone under
+        ``same_vectors_as``: an archive that was made with one of them stays good.
+        """
+        if sha256 == self.sha256:
+            return self
+        return replace(self, sha256=sha256) if sha256 in self.manifest.get("same_vectors_as", ()) else None
+
     @cached_property
     def _image_session(self) -> InferenceSession:
         return open_network(self.read(IMAGE), self.threads)
@@ -213,6 +224,14 @@ class Bundle(BundleFolder):
             for start in range(0, len(texts), BATCH)
         ]
         return np.concatenate(parts) if parts else np.zeros((0, self.dimension), np.float32)
+
+    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed what somebody asks for: texts, moved towards the known sentences that say nearly the same.
+
+        Codes of a hasher stay as they are. -> (N, D) float32 unit rows.
+        """
+        rows = self.encode_texts(texts)
+        return rows if self.kind == "hasher" else expanded(rows, self.neutral)
 
     def _embed(self, session: InferenceSession, name: str, rows: NDArray[Any]) -> NDArray[np.float32]:
         out = np.empty((len(rows), self.dimension), dtype=np.float32)
@@ -276,7 +295,7 @@ def find_bundle(bundle_id: str, sha256: str, folder: str = "") -> Bundle:
 
     Args:
         bundle_id: Name, for the message.
-        sha256: Digest of its manifest; nothing else is accepted.
+        sha256: Digest of its manifest; nothing else is accepted but a bundle that makes the very same vectors.
         folder: Where to look, empty for nowhere.
 
     Raises:
@@ -298,8 +317,8 @@ def find_bundle(bundle_id: str, sha256: str, folder: str = "") -> Bundle:
             found = load_bundle(place)
         except BundleError:
             continue
-        if found.sha256 == sha256:
-            return found
+        if (standing := found.standing_for(sha256)) is not None:
+            return standing
     cause = f"({sha256[:12]}) is the model of this archive, and is not at hand{was}"
     raise BundleError(bundle_id, cause=cause, remedy="give its folder with --model")
 

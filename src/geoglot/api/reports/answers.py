@@ -135,7 +135,7 @@ def _sheet(answer: Answer, number: int, content: ReportContent, best: float) -> 
     badge = f'<span class="pill">{_safe(LANGUAGE_NAMES[language])}</span>' if language in LANGUAGE_NAMES else ""
     note = ""
     if not answer.likely:
-        why = words["none_why"] if answer.hits else words["empty"]
+        why = words["empty"] if not answer.hits else words["uncertain_why" if answer.uncertain else "none_why"]
         note = f'<p class="none"><strong>{_safe(words["none"])}.</strong> {_safe(why)}</p>'
     cards = "".join(_card(hit, prefix, content, words, best) for hit in answer)
     drawing = _drawing(answer, prefix, content, words)
