@@ -179,7 +179,7 @@ class Bundle(BundleFolder):
         return int(self.manifest["dimension"])
 
     def standing_for(self, sha256: str) -> Bundle | None:
-        """This bundle under another one's digest, if their vectors are the same; else ``None``.
+        """The bundle itself under another one's digest, if their vectors are the same; else ``None``.
 
         ``bundle.json`` names its predecessors that differ in the thresholds of confidence alone under
         ``same_vectors_as``: an archive that was made with one of them stays good.
