@@ -112,7 +112,7 @@ def test_weights_repeat() -> None:
     assert word_weights(scores, words).tolist() == word_weights(scores, words).tolist()
 
 
-def test_a_bundle_offers_occlusion_and_gives_its_own_cosines(colour_bundle) -> None:
+def test_a_bundle_offers_occlusion_and_gives_the_cosines_of_a_search(colour_bundle) -> None:
     from geoglot.models.bundle import load_bundle
 
     bundle = load_bundle(colour_bundle)
@@ -120,6 +120,6 @@ def test_a_bundle_offers_occlusion_and_gives_its_own_cosines(colour_bundle) -> N
     pixels = np.zeros((2, 32, 32, 3), np.uint8) + np.array([220, 20, 20], np.uint8)
     scores = explainer.scores(pixels, ["red", "blue", "rouge"])
     assert scores.shape == (2, 3)
-    assert np.allclose(scores, bundle.encode_images(pixels) @ bundle.encode_texts(["red", "blue", "rouge"]).T)
+    assert np.allclose(scores, bundle.encode_images(pixels) @ bundle.encode_queries(["red", "blue", "rouge"]).T)
     assert explainer.ways == ("occlusion",)
     assert explainer.find("occlusion", pixels[0], ["red"]).score == pytest.approx(scores[0, 0])

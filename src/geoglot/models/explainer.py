@@ -15,7 +15,7 @@ from typing import Final, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from geoglot.models.encoder import Encoder
+from geoglot.models.bundle import Bundle
 
 How = Literal["occlusion", "rollout", "attention"]
 HOWS: Final[tuple[How, ...]] = ("occlusion", "rollout", "attention")
@@ -232,7 +232,7 @@ class BundleExplainer:
         bundle: Two towers that share one sphere.
     """
 
-    bundle: Encoder
+    bundle: Bundle
 
     @property
     def id(self) -> str:
@@ -250,8 +250,8 @@ class BundleExplainer:
         return ("occlusion",)
 
     def scores(self, pixels: NDArray[np.uint8], texts: Sequence[str]) -> NDArray[np.float32]:
-        """Cosines. (N, side, side, 3) uint8 and T texts -> (N, T)."""
-        cosines: NDArray[np.float32] = self.bundle.encode_images(pixels) @ self.bundle.encode_texts(texts).T
+        """Cosines, with the texts as a search asks them. (N, side, side, 3) uint8 and T texts -> (N, T)."""
+        cosines: NDArray[np.float32] = self.bundle.encode_images(pixels) @ self.bundle.encode_queries(texts).T
         return cosines
 
     def find(self, how: How, pixels: NDArray[np.uint8], words: Sequence[str]) -> Finding:
