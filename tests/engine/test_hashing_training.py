@@ -15,16 +15,18 @@ from geoglot.core.errors import DataError, UsageError
 from geoglot.engine.hashing.data import (
     FeatureSet,
     HashingSplit,
+    choosing_split,
     held_out_split,
     load_features,
     published_split,
     replace_captions,
+    split_rows,
     standardisation,
     training_pairs,
 )
 from geoglot.engine.hashing.evaluation import evaluate_runs, leak, write_hashing_result
 from geoglot.engine.hashing.launch import hashing_recipe
-from geoglot.engine.hashing.tables import hashing_rows
+from geoglot.engine.hashing.tables import SHORT, hashing_rows
 from geoglot.engine.hashing.training import (
     HashingRecipe,
     HashTrainer,
@@ -88,6 +90,15 @@ def test_published_split_is_pythons_sample_with_seed_42() -> None:
     assert split.train.tolist() == sorted(train)
     assert split.query.tolist() == sorted(query)
     assert published_split(20, seed=43).train.tolist() != split.train.tolist()
+
+
+def test_choosing_split_looks_at_nothing_that_is_reported() -> None:
+    outer, inner = published_split(400), choosing_split(400)
+    assert (len(inner.train), len(inner.query), len(inner.database)) == (100, 20, 80)
+    rows = np.concatenate([inner.train, inner.query, inner.database])
+    assert sorted(rows.tolist()) == outer.train.tolist()
+    features = toy_features()
+    assert np.array_equal(split_rows(features, "choosing").query, choosing_split(IMAGES).query)
 
 
 def test_held_out_split_asks_and_searches_test_images_only() -> None:
@@ -366,10 +377,27 @@ def test_runs_that_do_not_belong_together_are_not_one_record(tmp_path: Path) -> 
         evaluate_runs(runs[:1])
 
 
+def test_a_table_has_means_over_seeds_by_hand() -> None:
+    def setting(seed: int, answers: float, noise: float = 0.0) -> dict[str, object]:
+        figures = dict.fromkeys(SHORT, {"map_answers": {"20": answers}, "map_places": {"20": answers - 0.1}})
+        fixed = {"bits": 64, "variant": "paper", "hidden": 8, "epochs": 1, "learning_rate": 0.0005}
+        return {**fixed, "noise": noise, "seed": seed, "figures": figures}
+
+    record = {"model": {"title": "DUCH"}, "dataset": "toy", "protocol": {"split": "published", "leak": None}}
+    # mean of 0.5, 0.6, 0.7: 0.6; deviations -0.1, 0, 0.1: squares 0.02 / 2 = 0.01, root 0.1
+    settings = [setting(0, 0.5), setting(0, 0.9, noise=0.5), setting(1, 0.6), setting(2, 0.7)]
+    rows = hashing_rows([{**record, "settings": settings}])
+    assert [(row["noise"], row["seeds"], row["i2t"], row["rate"]) for row in rows] == [
+        ("0.00", "3", "0.600 ± 0.100 (0.500)", "0.0005"),
+        ("0.50", "1", "0.900 (0.800)", "0.0005"),
+    ]
+
+
 def test_leaks_are_named() -> None:
     assert leak("rsicd", "held-out", {"trained on": "rsicd train"}) is None
     assert leak("rsicd", "published", {"trained on": "ucm train, rsicd train"}) is not None
     assert leak("ucm", "published", {"trained on": "rsicd train"}) is None
+    assert leak("rsicd", "choosing", {"trained on": "rsicd train"}) is not None
     assert leak("ucm", "published", {}) == "what the features were trained on is not known"
 
 

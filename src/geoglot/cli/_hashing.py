@@ -27,8 +27,8 @@ def add_training_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--hashing-split",
-        choices=["published", "held-out"],
-        help="published: half trains, a tenth asks; held-out: train and test splits",
+        choices=["published", "held-out", "choosing"],
+        help="published: half trains, a tenth asks; held-out: train and test splits; choosing: the training half alone",
     )
     group.add_argument("--features", type=Path, metavar="RUN", help="two-tower run whose towers give the features")
     group.add_argument("--image-features", type=Path, metavar="FILE", help="your own features, .npy (N, width)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
 from typing import Any
 
 Row = dict[str, str]
@@ -11,7 +12,7 @@ SHORT = {"image_to_text": "i2t", "text_to_image": "t2i", "image_to_image": "i2i"
 
 
 def hashing_rows(records: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """One row per record and setting: mAP@20 of the four directions.
+    """One row per record and setting: mAP@20 of the four directions, means over seeds, ± standard deviation (n - 1).
 
     Over the first 20 right items, as published; in brackets over the right items among the first 20 places.
 
@@ -21,19 +22,25 @@ def hashing_rows(records: Sequence[Mapping[str, Any]]) -> list[Row]:
     Example:
         >>> figures = {"map_answers": {"20": 0.8421}, "map_places": {"20": 0.8}}
         >>> setting = {"bits": 64, "noise": 0.1, "variant": "paper", "weighting": "", "hidden": 512, "epochs": 100,
-        ...            "seed": 0, "figures": dict.fromkeys(SHORT, figures)}
+        ...            "learning_rate": 1e-4, "seed": 0, "figures": dict.fromkeys(SHORT, figures)}
         >>> record = {"model": {"id": "duch", "title": "DUCH"}, "dataset": "ucm",
         ...           "protocol": {"split": "published", "leak": None}, "settings": [setting]}
         >>> row = hashing_rows([record])[0]
         >>> row["method"], row["bits"], row["noise"], row["i2t"], row["clean split"]
         ('DUCH', '64', '0.10', '0.842 (0.800)', 'yes')
     """
-    return [_row(record, setting) for record in records for setting in record["settings"]]
+    rows = []
+    for record in records:
+        groups: dict[tuple[tuple[str, str], ...], list[Mapping[str, Any]]] = {}
+        for setting in record["settings"]:
+            groups.setdefault(tuple(_conditions(record, setting).items()), []).append(setting)
+        rows += [{**dict(conditions), **_figures(seeds)} for conditions, seeds in groups.items()]
+    return rows
 
 
-def _row(record: Mapping[str, Any], setting: Mapping[str, Any]) -> Row:
+def _conditions(record: Mapping[str, Any], setting: Mapping[str, Any]) -> Row:
     reading = [setting["variant"], setting.get("weighting", "")]
-    row = {
+    return {
         "method": record["model"]["title"],
         "reading": ", ".join(part for part in reading if part),
         "dataset": record["dataset"],
@@ -43,9 +50,16 @@ def _row(record: Mapping[str, Any], setting: Mapping[str, Any]) -> Row:
         "noise": f"{setting['noise']:.2f}",
         "hidden": str(setting["hidden"]),
         "epochs": str(setting["epochs"]),
-        "seed": str(setting["seed"]),
+        "rate": f"{setting['learning_rate']:g}",
     }
+
+
+def _figures(seeds: Sequence[Mapping[str, Any]]) -> Row:
+    row = {"seeds": str(len({setting["seed"] for setting in seeds}))}
     for name, short in SHORT.items():
-        figures = setting["figures"][name]
-        row[short] = f"{figures['map_answers'][K]:.3f} ({figures['map_places'][K]:.3f})"
+        answers, places = (
+            [setting["figures"][name][reading][K] for setting in seeds] for reading in ("map_answers", "map_places")
+        )
+        spread = f" ± {stdev(answers):.3f}" if len(answers) > 1 else ""
+        row[short] = f"{fmean(answers):.3f}{spread} ({fmean(places):.3f})"
     return row
