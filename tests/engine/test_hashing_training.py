@@ -379,7 +379,7 @@ def test_runs_that_do_not_belong_together_are_not_one_record(tmp_path: Path) -> 
 
 def test_a_table_has_means_over_seeds_by_hand() -> None:
     def setting(seed: int, answers: float, noise: float = 0.0) -> dict[str, object]:
-        figures = dict.fromkeys(SHORT, {"map_answers": {"20": answers}, "map_places": {"20": answers - 0.1}})
+        figures = {key: {"map_answers": {"20": answers}, "map_places": {"20": answers - 0.1}} for key in SHORT}
         fixed = {"bits": 64, "variant": "paper", "hidden": 8, "epochs": 1, "learning_rate": 0.0005}
         return {**fixed, "noise": noise, "seed": seed, "figures": figures}
 
