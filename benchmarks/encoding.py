@@ -80,8 +80,8 @@ def main() -> None:
         ours = seconds(lambda: [bundle.encode_images(pixels) for _ in range(ours_per_round)]) / ours_per_round
         theirs = seconds(lambda: peer(options.batch))
         rounds.append((options.batch / ours, options.batch / theirs))
-    bundle.encode_texts(QUERIES)
-    text_ms = [1000 * seconds(lambda q=q: bundle.encode_texts([q])) for q in QUERIES * 50]  # type: ignore[misc]
+    bundle.encode_queries(QUERIES)
+    text_ms = [1000 * seconds(lambda q=q: bundle.encode_queries([q])) for q in QUERIES * 50]  # type: ignore[misc]
     ratios = [ours / theirs for ours, theirs in rounds]
     result = {
         "what": "images per second, wall clock, all cores",
