@@ -120,6 +120,20 @@ def test_no_likely_match_is_said_plainly_and_the_nearest_are_still_shown() -> No
     assert "Nothing in the archive passes the filters." in empty
 
 
+def test_uncertain_places_are_not_called_chance() -> None:
+    for language, words in WORDS.items():
+        query = build_query("place", language=language)
+        far, near = hit(2, band=Band.BACKGROUND), hit(1, band=Band.UNCERTAIN)
+        unsure, none = (
+            "".join(Reader(render_report(ReportContent(answers=[Answer(query, hits)]))).words)
+            for hits in ((near, far), (far,))
+        )
+        assert words["uncertain_why"] in unsure
+        assert words["none_why"] not in unsure
+        assert words["none_why"] in none
+        assert words["uncertain_why"] not in none
+
+
 def test_every_picture_has_an_alternative_text_that_says_rank_band_file_and_place() -> None:
     content = ReportContent(answers=[Answer(build_query("a"), (hit(),))], pictures={hit().id: jpeg()})
     texts = [value for tag, name, value in Reader(render_report(content)).attributes if (tag, name) == ("img", "alt")]

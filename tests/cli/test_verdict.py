@@ -6,7 +6,6 @@ import pytest
 
 from geoglot.api.answer import Answer
 from geoglot.api.query import build_query
-from geoglot.api.reports.words import WORDS
 from geoglot.cli._output import verdict
 from geoglot.core.records import Band, Hit, Tile, Window
 
@@ -34,7 +33,3 @@ def answer(*bands):
 )
 def test_the_verdict_follows_from_the_bands(bands, said):
     assert verdict(answer(*bands)) == said
-
-
-def test_reports_have_the_same_words_in_every_language():
-    assert {tuple(sorted(map(str, words))) for words in WORDS.values()} == {tuple(sorted(map(str, WORDS["en"])))}
