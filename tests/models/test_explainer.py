@@ -121,5 +121,7 @@ def test_a_bundle_offers_occlusion_and_gives_the_cosines_of_a_search(colour_bund
     scores = explainer.scores(pixels, ["red", "blue", "rouge"])
     assert scores.shape == (2, 3)
     assert np.allclose(scores, bundle.encode_images(pixels) @ bundle.encode_queries(["red", "blue", "rouge"]).T)
+    bare = BundleExplainer(bundle, bare=True).scores(pixels, ["red", "blue", "rouge"])
+    assert np.allclose(bare, bundle.encode_images(pixels) @ bundle.encode_texts(["red", "blue", "rouge"]).T)
     assert explainer.ways == ("occlusion",)
     assert explainer.find("occlusion", pixels[0], ["red"]).score == pytest.approx(scores[0, 0])

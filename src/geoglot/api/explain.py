@@ -228,8 +228,16 @@ def choose_way(explainer: Explainer, how: str | None) -> How:
     raise UsageError(f"how={how}", cause=f"is not offered by {explainer.id}", remedy=f"choose {offered}")
 
 
-def load_explainer(model: str | Path | Bundle | Explainer, run: str | Path | None = None) -> Explainer:
-    """A model by name, folder or run, as something that can be explained."""
+def load_explainer(
+    model: str | Path | Bundle | Explainer, run: str | Path | None = None, *, bare: bool = False
+) -> Explainer:
+    """A model by name, folder or run, as something that can be explained.
+
+    Args:
+        model: Name or folder of a bundle, or what is loaded already.
+        run: Folder of a training run, in place of a bundle.
+        bare: Of a bundle: texts as they are, as tables of recall have them, not as a search asks them.
+    """
     from geoglot.models.bundle import Bundle, load_bundle
     from geoglot.models.explainer import BundleExplainer
 
@@ -238,8 +246,8 @@ def load_explainer(model: str | Path | Bundle | Explainer, run: str | Path | Non
 
         return load_run_explainer(Path(run))
     if isinstance(model, str | Path):
-        return BundleExplainer(load_bundle(model))
-    return BundleExplainer(model) if isinstance(model, Bundle) else model
+        model = load_bundle(model)
+    return BundleExplainer(model, bare=bare) if isinstance(model, Bundle) else model
 
 
 def _scaled(heat: NDArray[np.float32], shape: tuple[int, ...]) -> tuple[NDArray[np.float32], float]:

@@ -145,7 +145,7 @@ def neighbours(
         raise DataError(f"{data}, {split}", cause="has no images", remedy="check the listing of the dataset")
     named = {record.id: record for record in records}.get(str(query))
     picture = named.path if named is not None else _picture_path(query)
-    explainer = load_explainer(model, run)
+    explainer = load_explainer(model, run, bare=True)
     where = f"{data}, {split}"
     if picture is not None:
         return _captions_of(picture, records, explainer, where, k=k, language=language, root=root)

@@ -230,9 +230,11 @@ class BundleExplainer:
 
     Attributes:
         bundle: Two towers that share one sphere.
+        bare: Whether texts are taken as they are; otherwise they are asked as a search asks them.
     """
 
     bundle: Bundle
+    bare: bool = False
 
     @property
     def id(self) -> str:
@@ -250,8 +252,9 @@ class BundleExplainer:
         return ("occlusion",)
 
     def scores(self, pixels: NDArray[np.uint8], texts: Sequence[str]) -> NDArray[np.float32]:
-        """Cosines, with the texts as a search asks them. (N, side, side, 3) uint8 and T texts -> (N, T)."""
-        cosines: NDArray[np.float32] = self.bundle.encode_images(pixels) @ self.bundle.encode_queries(texts).T
+        """Cosines. (N, side, side, 3) uint8 and T texts -> (N, T)."""
+        asked = self.bundle.encode_texts(texts) if self.bare else self.bundle.encode_queries(texts)
+        cosines: NDArray[np.float32] = self.bundle.encode_images(pixels) @ asked.T
         return cosines
 
     def find(self, how: How, pixels: NDArray[np.uint8], words: Sequence[str]) -> Finding:
