@@ -391,6 +391,9 @@ def test_a_table_has_means_over_seeds_by_hand() -> None:
         ("0.00", "3", "0.600 ± 0.100 (0.500)", "0.0005"),
         ("0.50", "1", "0.900 (0.800)", "0.0005"),
     ]
+    # runs that differ in anything but the seed are never one row, even where no column tells them apart
+    other = [{**setting(seed, 0.5), "text_view": view} for seed, view in enumerate(("caption", "translation"))]
+    assert [row["seeds"] for row in hashing_rows([{**record, "settings": other}])] == ["1", "1"]
 
 
 def test_leaks_are_named() -> None:

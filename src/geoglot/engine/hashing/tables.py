@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
 Row = dict[str, str]
 K = "20"
+OF_A_RUN = ("seed", "figures", "training_seconds", "trained_with")
+"""What may differ between runs that are one setting."""
 SHORT = {"image_to_text": "i2t", "text_to_image": "t2i", "image_to_image": "i2i", "text_to_text": "t2t"}
 
 
@@ -31,10 +34,11 @@ def hashing_rows(records: Sequence[Mapping[str, Any]]) -> list[Row]:
     """
     rows = []
     for record in records:
-        groups: dict[tuple[tuple[str, str], ...], list[Mapping[str, Any]]] = {}
+        groups: dict[str, list[Mapping[str, Any]]] = {}
         for setting in record["settings"]:
-            groups.setdefault(tuple(_conditions(record, setting).items()), []).append(setting)
-        rows += [{**dict(conditions), **_figures(seeds)} for conditions, seeds in groups.items()]
+            shared = {name: value for name, value in setting.items() if name not in OF_A_RUN}
+            groups.setdefault(json.dumps(shared, sort_keys=True), []).append(setting)
+        rows += [{**_conditions(record, seeds[0]), **_figures(seeds)} for seeds in groups.values()]
     return rows
 
 
